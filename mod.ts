@@ -1,0 +1,59 @@
+/**
+ * Azure Service Fabric's image store for Effect. Every upload session ends, committed or deleted, and nothing is
+ * left behind.
+ *
+ * ```ts
+ * import { deleteUploadSession, FabricClient } from "@effect-fabric/image-store"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = deleteUploadSession({ sessionId: "4a2340e8-d8d8-497c-95fe-cdaa1052f33b" }).pipe(
+ *   Effect.catchTag("FabricError", (error) => Effect.logError(error.message)),
+ *   Effect.provide(FabricClient.layerCluster({ endpoints: ["http://localhost:19080"] })),
+ * )
+ * ```
+ *
+ * @module
+ */
+export { ClusterHttpClient } from "./src/ClusterHttpClient.ts"
+export { deleteUploadSession, DeleteUploadSessionParams } from "./src/deleteUploadSession.ts"
+export { FabricClient } from "./src/FabricClient.ts"
+export { type ClientCertificate, FabricConfig, type RetryPolicy } from "./src/FabricConfig.ts"
+export { FabricError, type FabricErrorReason } from "./src/FabricError.ts"
+export {
+  copyContent,
+  CopyContentParams,
+  deleteContent,
+  DeleteContentParams,
+  getFolderSize,
+  GetFolderSizeParams,
+  getInfo,
+  GetInfoParams,
+  hasUploadSessions,
+  listContent,
+  ListContentParams,
+  putFile,
+  PutFileParams,
+} from "./src/ImageStore.ts"
+export {
+  type File,
+  type Folder,
+  FolderSize,
+  type ImageStoreEntry,
+  ImageStoreInfo,
+  type StoreUsage,
+} from "./src/ImageStoreContent.ts"
+export { ImageStorePath } from "./src/ImageStorePath.ts"
+export type { Operation, Request, RunOperation } from "./src/Operation.ts"
+export {
+  commitUploadSession,
+  CommitUploadSessionParams,
+  getUploadSession,
+  GetUploadSessionParams,
+  getUploadSessions,
+  GetUploadSessionsParams,
+  putChunk,
+  PutChunkParams,
+} from "./src/uploadSessions.ts"
+export { ByteRange, SessionId, UploadSession } from "./src/UploadSession.ts"
+
+if ((import.meta as ImportMeta & { readonly main?: boolean }).main) await import("./src/cli/main.ts")

@@ -1,0 +1,290 @@
+/**
+ * The default transport: a lean `HttpClient` on `node:http(s)`, which Deno and Bun run as well.
+ *
+ * @module
+ */
+import * as Headers from "@effect/platform/Headers"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as UrlParams from "@effect/platform/UrlParams"
+import * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { createPrivateKey } from "node:crypto"
+import type * as Http from "node:http"
+import { Readable } from "node:stream"
+import * as Tls from "node:tls"
+import { type Pool, Pools } from "./connections.ts"
+import * as Exchange from "./Exchange.ts"
+import { FabricConfig } from "./FabricConfig.ts"
+import { type NoAnswer, noAnswer } from "./NoAnswer.ts"
+import { sendBody } from "./sendBody.ts"
+
+const unwatched: Exchange.Watch = {
+  begin: () => {},
+  progress: () => {},
+  sent: () => {},
+  unseen: () => {},
+  end: () => {},
+}
+
+type Resume = (result: Effect.Effect<Exchange.Answer, NoAnswer | Exchange.Expired>) => void
+
+/** A request on its way, until its whole answer is in. */
+class Trip {
+  readonly #pool: Pool
+  readonly #watch: Exchange.Watch
+  readonly #resume: Resume
+  /** Forgotten when the trip is over: what a finished call holds on to, the collector has to carry along. */
+  #request: Http.ClientRequest | undefined
+  #stop: (() => void) | undefined
+  #sent = false
+  #answer: Exchange.Answer | undefined
+
+  constructor(pool: Pool, watch: Exchange.Watch, resume: Resume) {
+    this.#pool = pool
+    this.#watch = watch
+    this.#resume = resume
+  }
+
+  start(outgoing: Exchange.Outgoing): void {
+    try {
+      this.#request = this.#pool.request(outgoing)
+    } catch (cause) {
+      this.#resume(Effect.fail(noAnswer(cause)))
+      return
+    }
+    this.#request.on("error", (cause) => this.#failed(cause))
+    this.#request.on("response", (response) => this.#read(response))
+    this.#watch.begin(() => {
+      this.abandon()
+      this.#resume(Exchange.expired)
+    })
+    if (outgoing.body === undefined) {
+      this.#request.end()
+      this.#sent = true
+      this.#watch.sent()
+    } else {
+      const done = () => {
+        this.#sent = true
+        this.#settle()
+      }
+      this.#stop = sendBody(this.#request, outgoing.body, this.#watch, done, (cause) => this.#failed(cause))
+    }
+  }
+
+  /** Cuts the connection. What arrives from now on is ignored. */
+  abandon(): void {
+    const request = this.#request
+    this.#over()
+    request?.destroy()
+  }
+
+  #over(): void {
+    this.#request = undefined
+    this.#stop?.()
+    this.#stop = undefined
+    this.#watch.end()
+  }
+
+  #failed(cause: unknown): void {
+    if (this.#request === undefined) return
+    // A gateway that refuses a body answers first and hangs up then: the answer is what counts.
+    this.#sent = true
+    if (this.#answer !== undefined) return this.#settle()
+    this.#request.destroy()
+    this.#stop = this.#pool.diagnose(noAnswer(cause), (error) => {
+      if (this.#request === undefined) return
+      this.#over()
+      this.#resume(Effect.fail(error))
+    })
+  }
+
+  #read(response: Http.IncomingMessage): void {
+    this.#pool.answered()
+    const status = response.statusCode ?? 0
+    const finish = (text: string) => {
+      this.#answer ??= { status, headers: response.headers, text }
+      this.#settle()
+    }
+    if (status === 204 || response.headers["content-length"] === "0") {
+      response.resume()
+      response.on("end", () => finish(""))
+    } else {
+      collect(response, Exchange.bodyLimit(status), finish)
+    }
+    response.on("error", (cause) => this.#failed(cause))
+  }
+
+  /** Over when the answer is in and the body is out: its buffer may be used again from then on. */
+  #settle(): void {
+    const answer = this.#answer
+    if (answer === undefined || !this.#sent || this.#request === undefined) return
+    if (answer.status === 502) this.#pool.drop()
+    this.#over()
+    this.#resume(Effect.succeed(answer))
+  }
+}
+
+/** Reads a body as text, up to `limit` bytes; the rest is not waited for. */
+const collect = (response: Http.IncomingMessage, limit: number, finish: (text: string) => void): void => {
+  const chunks: Array<Uint8Array> = []
+  let room = limit
+  response.on("data", (chunk: Uint8Array) => {
+    chunks.push(chunk.subarray(0, room))
+    room -= chunk.length
+    if (room > 0) return
+    finish(Buffer.concat(chunks).toString())
+    response.destroy()
+  })
+  response.on("end", () => finish(Buffer.concat(chunks).toString()))
+}
+
+const exchangeOver = (pools: Pools): Exchange.Exchange => (outgoing, watch) =>
+  Effect.async((resume) => {
+    const trip = new Trip(pools.of(outgoing.origin), watch, resume)
+    trip.start(outgoing)
+    return Effect.sync(() => trip.abandon())
+  })
+
+/** The face that every `HttpClient` has: an answer as soon as its headers are in, its body as a stream. */
+const executeOver = (pools: Pools) => (request: HttpClientRequest.HttpClientRequest) =>
+  Effect.flatMap(
+    Either.mapLeft(toOutgoing(request), (cause) => requestError(request, "Encode", cause)),
+    (outgoing) =>
+      Effect.async<HttpClientResponse.HttpClientResponse, HttpClientError.RequestError>((resume) => {
+        const fail = (cause: unknown) => resume(Effect.fail(requestError(request, "Transport", cause)))
+        try {
+          const under = pools.of(outgoing.origin).request(outgoing)
+          under.on("error", fail)
+          under.on("response", (response) => resume(Effect.sync(() => toResponse(request, response))))
+          if (outgoing.body === undefined) under.end()
+          else sendBody(under, outgoing.body, unwatched, () => {}, fail)
+          return Effect.sync(() => under.destroy())
+        } catch (cause) {
+          fail(cause)
+        }
+      }),
+  )
+
+const requestError = (
+  request: HttpClientRequest.HttpClientRequest,
+  reason: HttpClientError.RequestError["reason"],
+  cause: unknown,
+) => new HttpClientError.RequestError({ request, reason, cause })
+
+const toOutgoing = (request: HttpClientRequest.HttpClientRequest): Either.Either<Exchange.Outgoing, Error> =>
+  Either.flatMap(
+    UrlParams.makeUrl(request.url, request.urlParams, request.hash),
+    (url) =>
+      Either.map(toBody(request.body), (body) => ({
+        method: request.method,
+        origin: url.origin,
+        target: url.pathname + url.search,
+        // The connection's own to say.
+        headers: Headers.remove(request.headers, ["content-length", "host"]),
+        body,
+      })),
+  )
+
+/** The gateway takes the size of a body from `Content-Length` (protocol.md 3.2), so it has to be known. */
+const toBody = (
+  body: HttpClientRequest.HttpClientRequest["body"],
+): Either.Either<Exchange.Body | undefined, Error> => {
+  switch (body._tag) {
+    case "Empty":
+      return Either.right(undefined)
+    case "Uint8Array":
+      return Either.right(body.body)
+    case "Stream":
+      return body.contentLength === undefined
+        ? Either.left(new Error("a stream needs a contentLength"))
+        : Either.right({ stream: body.stream, size: body.contentLength })
+    default:
+      return Either.left(new Error(`a body of kind ${body._tag} cannot be sent; give bytes or a stream`))
+  }
+}
+
+const toResponse = (request: HttpClientRequest.HttpClientRequest, response: Http.IncomingMessage) => {
+  const status = response.statusCode ?? 0
+  const headers = new globalThis.Headers()
+  for (let i = 0; i < response.rawHeaders.length; i += 2) {
+    headers.append(response.rawHeaders[i]!, response.rawHeaders[i + 1]!)
+  }
+  const empty = status === 204 || status === 304 || request.method === "HEAD"
+  if (empty) response.resume()
+  return HttpClientResponse.fromWeb(
+    request,
+    new Response(empty ? null : Readable.toWeb(response) as ReadableStream<Uint8Array>, { status, headers }),
+  )
+}
+
+const makeClient = (pools: Pools): HttpClient.HttpClient => {
+  const client: HttpClient.HttpClient = HttpClient.makeWith(
+    Effect.flatMap(executeOver(pools)),
+    Effect.succeed<HttpClientRequest.HttpClientRequest>,
+  )
+  return Object.assign(client, { [Exchange.exchangeOf]: exchangeOver(pools) })
+}
+
+/** Certificates as `node:tls` takes them, or the name of the option that it does not take. */
+const secureContext = (
+  config: FabricConfig["Type"],
+): Either.Either<Tls.SecureContextOptions, ConfigError.ConfigError> => {
+  const options: Tls.SecureContextOptions = {
+    ...Option.match(config.ca, { onNone: () => ({}), onSome: (ca) => ({ ca }) }),
+    ...Option.match(config.clientCertificate, {
+      onNone: () => ({}),
+      onSome: ({ cert, key, passphrase }) => ({
+        cert,
+        key: Redacted.value(key),
+        ...Option.match(passphrase, {
+          onNone: () => ({}),
+          onSome: (text) => ({ passphrase: Redacted.value(text) }),
+        }),
+        // Gateways ask for the certificate only after the request line, which TLS 1.3 does not let Node answer.
+        maxVersion: "TLSv1.2" as const,
+      }),
+    }),
+  }
+  return Either.try({
+    try: () => {
+      // Deno puts off what is wrong with a key until a handshake.
+      if (options.key !== undefined) createPrivateKey({ key: options.key as string, passphrase: options.passphrase })
+      Tls.createSecureContext(options)
+      return options
+    },
+    catch: (cause) =>
+      ConfigError.InvalidData(
+        [Option.isSome(config.clientCertificate) ? "clientCertificate" : "ca"],
+        `certificate, key or passphrase cannot be used (${noAnswer(cause).code})`,
+      ),
+  })
+}
+
+/** The default transport. */
+export const ClusterHttpClient: {
+  /**
+   * An `HttpClient` with keep-alive connections and the certificates of {@link FabricConfig}. Its connections
+   * close with the scope. Fails when a certificate, key or passphrase cannot be used.
+   */
+  readonly layer: Layer.Layer<HttpClient.HttpClient, ConfigError.ConfigError, FabricConfig>
+} = {
+  layer: Layer.scoped(
+    HttpClient.HttpClient,
+    Effect.gen(function* () {
+      const tls = yield* secureContext(yield* FabricConfig)
+      return makeClient(
+        yield* Effect.acquireRelease(
+          Effect.sync(() => new Pools(tls)),
+          (pools) => Effect.sync(() => pools.close()),
+        ),
+      )
+    }),
+  ),
+}

@@ -1,0 +1,313 @@
+/**
+ * Runs one operation against the cluster: address, deadline, retry, fail-over, errors.
+ *
+ * @module
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as Clock from "effect/Clock"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import { reasonOfAnswer, reasonOfNoAnswer, retryAfter } from "./answers.ts"
+import { AttemptWatch } from "./AttemptWatch.ts"
+import { ClusterHttpClient } from "./ClusterHttpClient.ts"
+import { Deadlines } from "./Deadlines.ts"
+import { type Endpoint, Endpoints } from "./Endpoints.ts"
+import { type Answer, bodySize, type Exchange, exchange, type Expired } from "./Exchange.ts"
+import { FabricConfig } from "./FabricConfig.ts"
+import { FabricError, type FabricErrorReason, meansNotFound, meansRetry } from "./FabricError.ts"
+import type { NoAnswer } from "./NoAnswer.ts"
+import { Observer, withSpan } from "./observability.ts"
+import type { Operation, Request, RunOperation } from "./Operation.ts"
+
+/** `Retry-After` is honoured up to so many milliseconds. */
+const LONGEST_RETRY_AFTER = 300_000
+
+interface Shape {
+  /** Runs an operation to its end: attempts, delays, fail-over. */
+  readonly run: RunOperation
+  /** Host and port of the endpoint that would be asked now. */
+  readonly endpoint: () => string
+  /** Whether that endpoint has upload sessions; `undefined` until an operation has shown it. */
+  readonly hasSessions: () => boolean | undefined
+}
+
+const Base: Context.TagClass<FabricClient, "@effect-fabric/image-store/FabricClient", Shape> = Context.Tag(
+  "@effect-fabric/image-store/FabricClient",
+)<FabricClient, Shape>()
+
+/**
+ * The cluster as the operations see it. What can fail for a moment is tried again; retrying is failing over:
+ * `Unreachable`, 502 and 503 move to the next endpoint, and a good one is kept.
+ */
+export class FabricClient extends Base {
+  /** Over any `HttpClient`. */
+  static readonly layer: Layer.Layer<FabricClient, never, HttpClient.HttpClient | FabricConfig> = Layer
+    .scoped(
+      FabricClient,
+      Effect.gen(function* () {
+        const config = yield* FabricConfig
+        const deadlines = yield* Effect.acquireRelease(Effect.sync(() => new Deadlines()), (all) => all.close)
+        return makeClient(config, exchange(yield* HttpClient.HttpClient), deadlines)
+      }),
+    )
+
+  /** Over the default transport, from options: all that a program needs to talk to one cluster. */
+  static readonly layerCluster = (
+    options: FabricConfig.Options,
+  ): Layer.Layer<FabricClient, ConfigError.ConfigError> =>
+    FabricClient.layer.pipe(
+      Layer.provide(ClusterHttpClient.layer),
+      Layer.provide(FabricConfig.layer(options)),
+    )
+}
+
+const makeClient = (config: FabricConfig["Type"], send: Exchange, deadlines: Deadlines): Shape => {
+  const endpoints = new Endpoints(config.endpoints)
+  const run: RunOperation = (operation, request, timeout) =>
+    Effect.withFiberRuntime((fiber) =>
+      withSpan(fiber, operation, request, (span) => {
+        const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+        const observer = new Observer(fiber, operation.name, clock.unsafeCurrentTimeMillis(), span)
+        return new Call(cluster, operation, request, timeout ?? config.timeout, clock, observer).attempt()
+      })
+    )
+  const cluster: Cluster = {
+    config,
+    send,
+    grace: Duration.toMillis(config.grace),
+    total: Option.match(config.totalTimeout, { onNone: () => Infinity, onSome: Duration.toMillis }),
+    deadlines,
+    endpoints,
+    run,
+  }
+  return { run, endpoint: () => endpoints.current.host, hasSessions: () => endpoints.current.sessions }
+}
+
+interface Cluster {
+  readonly config: FabricConfig["Type"]
+  readonly send: Exchange
+  /** Milliseconds. */
+  readonly grace: number
+  /** Milliseconds; Infinity where a call has no bound. */
+  readonly total: number
+  readonly deadlines: Deadlines
+  readonly endpoints: Endpoints
+  readonly run: RunOperation
+}
+
+/** One operation under way: what its attempts have in common. */
+class Call<A> {
+  readonly #cluster: Cluster
+  readonly #operation: Operation<A>
+  readonly #request: Request
+  /** Whole seconds that the cluster may work on an attempt. */
+  readonly #timeout: number
+  readonly #clock: Clock.Clock
+  readonly #observer: Observer
+  /** When the whole call has to be over, in milliseconds of the clock. */
+  readonly #end: number
+  #attempts = 0
+  /** An earlier attempt was written to a connection, so it may have worked, whatever came back. */
+  #mayHaveWorked = false
+
+  constructor(
+    cluster: Cluster,
+    operation: Operation<A>,
+    request: Request,
+    timeout: number,
+    clock: Clock.Clock,
+    observer: Observer,
+  ) {
+    this.#cluster = cluster
+    this.#operation = operation
+    this.#request = request
+    this.#timeout = timeout
+    this.#clock = clock
+    this.#observer = observer
+    this.#end = clock.unsafeCurrentTimeMillis() + cluster.total
+  }
+
+  attempt(): Effect.Effect<A, FabricError> {
+    const { deadlines, endpoints, grace, send } = this.#cluster
+    const { method, uninterruptible } = this.#operation
+    const { body } = this.#request
+    const endpoint = endpoints.current
+    const left = this.#end - this.#clock.unsafeCurrentTimeMillis()
+    const timeout = Math.max(1, Math.min(this.#timeout, Math.ceil(left / 1000)))
+    const patience = timeout * 1000 + grace
+    this.#attempts++
+    this.#observer.attempt(endpoint, this.#attempts, () => this.#clock.unsafeCurrentTimeNanos())
+    const watch = new AttemptWatch(deadlines, this.#clock, patience, this.#end, bodySize(body))
+    const sending = send({
+      method,
+      origin: endpoint.origin,
+      target: target(this.#operation, this.#request, timeout),
+      headers: this.#headers(),
+      body,
+    }, watch)
+    return Effect.matchEffect(uninterruptible === true ? Effect.uninterruptible(sending) : sending, {
+      onSuccess: (answer) => this.#answered(endpoint, answer),
+      onFailure: (failure) => this.#failed(endpoint, this.#reason(failure, patience), 0),
+    })
+  }
+
+  #headers(): Record<string, string> {
+    const headers = {
+      "X-ServiceFabricRequestId": crypto.randomUUID(),
+      "X-ServiceFabricClientType": "EffectClientlib",
+    }
+    // Most calls have no more: spreading nothing still costs.
+    return this.#request.headers === undefined && this.#observer.headers === undefined
+      ? headers
+      : { ...this.#request.headers, ...headers, ...this.#observer.headers }
+  }
+
+  #answered(endpoint: Endpoint, answer: Answer): Effect.Effect<A, FabricError> {
+    if (answer.status !== 200 && answer.status !== 204) {
+      const wait = Math.min(retryAfter(answer, this.#clock.unsafeCurrentTimeMillis()), LONGEST_RETRY_AFTER)
+      const missing = this.#operation.bareNotFound === true && answer.status === 404 && answer.text === ""
+      return this.#failed(endpoint, missing ? NOT_FOUND : reasonOfAnswer(answer), wait)
+    }
+    if (this.#operation.usesSessions) endpoint.sessions = true
+    const value = this.#operation.read(answer)
+    if (Either.isRight(value)) return this.#succeed(value.right, answer.status)
+    return this.#fail(endpoint, { _tag: "Malformed", status: answer.status, detail: value.left })
+  }
+
+  /** What a failed attempt leads to: an error, another attempt, or a success after all. */
+  #failed(endpoint: Endpoint, reason: FabricErrorReason, wait: number): Effect.Effect<A, FabricError> {
+    const operation = this.#operation
+    const { config, endpoints } = this.#cluster
+    if (operation.goneMeansDone && this.#mayHaveWorked && meansNotFound(reason)) {
+      return this.#succeed(undefined as A, 404)
+    }
+    if (leavesEndpoint(reason)) endpoints.leave(endpoint)
+    if (operation.usesSessions && endpoint.sessions !== true && meansNoSessions(reason)) {
+      return Effect.flatMap(
+        this.#hasSessions(endpoint),
+        (has) => this.#fail(endpoint, has ? reason : { _tag: "SessionsUnsupported" }),
+      )
+    }
+    const thisOne = mayHaveWorked(reason)
+    this.#mayHaveWorked ||= thisOne
+    if (!meansRetry(reason) || this.#attempts > config.retry.times) return this.#fail(endpoint, reason)
+    return Effect.flatMap(this.#delay(wait), (delay) => {
+      // A repeat that would begin after the end of the call is not waited for.
+      if (this.#clock.unsafeCurrentTimeMillis() + delay >= this.#end) return this.#fail(endpoint, reason)
+      const again = Effect.suspend(() => this.attempt())
+      return Effect.zipRight(
+        Effect.sleep(Duration.millis(delay)),
+        thisOne && this.#request.lookAgain !== undefined ? this.#lookAgain(endpoint, reason, again) : again,
+      )
+    })
+  }
+
+  #lookAgain(
+    endpoint: Endpoint,
+    reason: FabricErrorReason,
+    again: Effect.Effect<A, FabricError>,
+  ): Effect.Effect<A, FabricError> {
+    return Effect.matchEffect(this.#request.lookAgain!(this.#cluster.run, this.#timeout), {
+      onFailure: () => this.#fail(endpoint, reason),
+      onSuccess: (seen) =>
+        seen === "repeat"
+          ? again
+          : seen === "done"
+          ? this.#succeed(undefined as A, 200)
+          : this.#fail(endpoint, reason),
+    })
+  }
+
+  /** Milliseconds until the next attempt: they double up to a limit, and a part of them is drawn at random. */
+  #delay(wait: number): Effect.Effect<number> {
+    const { firstDelay, jitter, maxDelay } = this.#cluster.config.retry
+    const full = Math.min(
+      Duration.toMillis(firstDelay) * 2 ** (this.#attempts - 1),
+      Duration.toMillis(maxDelay),
+    )
+    return Effect.map(Random.next, (random) => Math.max(full * (1 - jitter * random), wait))
+  }
+
+  /**
+   * Linux gateways answer a route that they lack as they answer bad params. A question that no Windows gateway
+   * refuses tells the two apart (protocol.md 4); what it shows is remembered.
+   */
+  #hasSessions(endpoint: Endpoint): Effect.Effect<boolean> {
+    if (endpoint.sessions !== undefined) return Effect.succeed(endpoint.sessions)
+    const { deadlines, grace, send } = this.#cluster
+    const patience = this.#timeout * 1000 + grace
+    const query = `api-version=6.0&session-id=${crypto.randomUUID()}&timeout=${this.#timeout}`
+    return Effect.match(
+      send({
+        method: "GET",
+        origin: endpoint.origin,
+        target: `/ImageStore/$/GetUploadSession?${query}`,
+        headers: this.#headers(),
+        body: undefined,
+      }, new AttemptWatch(deadlines, this.#clock, patience, this.#end, 0)),
+      {
+        onFailure: () => true,
+        onSuccess: (answer) => {
+          if (answer.status === 200 || answer.status === 204) endpoint.sessions = true
+          else if (meansNoSessions(reasonOfAnswer(answer))) endpoint.sessions = false
+          return endpoint.sessions ?? true
+        },
+      },
+    )
+  }
+
+  #reason(failure: NoAnswer | Expired, patience: number): FabricErrorReason {
+    if (failure._tag === "NoAnswer") return reasonOfNoAnswer(failure)
+    const whole = this.#clock.unsafeCurrentTimeMillis() >= this.#end
+    return { _tag: "TimedOut", seconds: (whole ? this.#cluster.total : patience) / 1000 }
+  }
+
+  #succeed(value: A, status: number): Effect.Effect<A> {
+    this.#observer.end(this.#clock.unsafeCurrentTimeMillis(), status, undefined)
+    return Effect.succeed(value)
+  }
+
+  #fail(endpoint: Endpoint, reason: FabricErrorReason): Effect.Effect<never, FabricError> {
+    const status = "status" in reason ? reason.status : undefined
+    this.#observer.end(this.#clock.unsafeCurrentTimeMillis(), status, reason)
+    const { name } = this.#operation
+    const { subject } = this.#request
+    const action = subject === undefined ? this.#operation.action : `${this.#operation.action} ${subject}`
+    return new FabricError({
+      operation: name,
+      action,
+      endpoint: endpoint.host,
+      attempts: this.#attempts,
+      reason,
+    })
+  }
+}
+
+const NOT_FOUND: FabricErrorReason = { _tag: "Rejected", status: 404, code: "NotFound", detail: "" }
+
+/** The order is that of the REST reference: `api-version`, the operation's own, `timeout`. */
+const target = (
+  { apiVersion }: Pick<Operation<never>, "apiVersion">,
+  { path, query }: Request,
+  timeout: number,
+): string => {
+  let text = `${path}?api-version=${apiVersion}`
+  for (const name in query) text += `&${name}=${query[name]}`
+  return `${text}&timeout=${timeout}`
+}
+
+const leavesEndpoint = (reason: FabricErrorReason): boolean =>
+  reason._tag === "Unreachable" ||
+  (reason._tag === "Rejected" && (reason.status === 502 || reason.status === 503))
+
+const meansNoSessions = (reason: FabricErrorReason): boolean =>
+  reason._tag === "Rejected" && reason.status === 400 && reason.code === "E_INVALIDARG"
+
+const mayHaveWorked = (reason: FabricErrorReason): boolean =>
+  reason._tag === "Unreachable" ? reason.sent === "maybe" : reason._tag !== "Untrusted"

@@ -1,0 +1,224 @@
+/**
+ * Which cluster, how to be known to it, and how patient to be: a tag and its layers.
+ *
+ * @module
+ */
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { readFile } from "node:fs/promises"
+import { parseEndpoint } from "./endpoint.ts"
+import { tolerant } from "./tolerant.ts"
+
+/** How failed attempts are repeated. Each repeat of an unreachable gateway goes to the next endpoint. */
+export interface RetryPolicy {
+  /** Repeats after the first attempt. 0 turns retries off. Default 3. */
+  readonly times: number
+  /** Delay before the first repeat; it doubles each time. Default 500 milliseconds. */
+  readonly firstDelay: Duration.DurationInput
+  /** The delay grows no further than this. Default 10 seconds. */
+  readonly maxDelay: Duration.DurationInput
+  /** Share of a delay, 0 to 1, that is drawn at random, so that clients do not come back in step. Default 0.2. */
+  readonly jitter: number
+}
+
+/** A client certificate and its private key, as PEM text. */
+export interface ClientCertificate {
+  readonly cert: string
+  readonly key: Redacted.Redacted
+  readonly passphrase: Option.Option<Redacted.Redacted>
+}
+
+interface Shape {
+  /** Gateways of one cluster, in the order in which they are tried. */
+  readonly endpoints: readonly [URL, ...ReadonlyArray<URL>]
+  readonly timeout: number
+  readonly grace: Duration.Duration
+  readonly totalTimeout: Option.Option<Duration.Duration>
+  readonly retry: RetryPolicy
+  readonly clientCertificate: Option.Option<ClientCertificate>
+  /** PEM text of the certificates that may sign the gateway's. */
+  readonly ca: Option.Option<string>
+}
+
+/** Types that belong to {@link FabricConfig}. */
+export declare namespace FabricConfig {
+  /** What {@link FabricConfig.layer} takes. Only the endpoints have no default. */
+  export interface Options {
+    /** One or more gateways of the same cluster: `http://host:19080` or `https://host:19080`. */
+    readonly endpoints: ReadonlyArray<string | URL>
+    /** Whole seconds that the cluster may work on one request, 1 to 4294967295. Default 60. */
+    readonly timeout?: number | undefined
+    /** How much longer than `timeout` an attempt waits for the answer. Default 5 seconds. */
+    readonly grace?: Duration.DurationInput | undefined
+    /** Bound on a whole call, all attempts and delays included. Default: none. */
+    readonly totalTimeout?: Duration.DurationInput | undefined
+    /** How failed attempts are repeated. */
+    readonly retry?: Partial<RetryPolicy> | undefined
+    /** Certificate and key, each a path or the PEM text itself. */
+    readonly clientCertificate?: {
+      readonly cert: string
+      readonly key: string | Redacted.Redacted
+      readonly passphrase?: string | Redacted.Redacted | undefined
+    } | undefined
+    /** Certificates to trust in place of the system's: a path or the PEM text itself. */
+    readonly ca?: string | undefined
+  }
+}
+
+const Base: Context.TagClass<FabricConfig, "@effect-fabric/image-store/FabricConfig", Shape> = Context.Tag(
+  "@effect-fabric/image-store/FabricConfig",
+)<FabricConfig, Shape>()
+
+/** The cluster to talk to and the terms of talking. */
+export class FabricConfig extends Base {
+  /** What is used where nothing else is said. */
+  static readonly defaults: Omit<Shape, "endpoints"> = {
+    timeout: 60,
+    grace: Duration.seconds(5),
+    totalTimeout: Option.none(),
+    retry: {
+      times: 3,
+      firstDelay: Duration.millis(500),
+      maxDelay: Duration.seconds(10),
+      jitter: 0.2,
+    },
+    clientCertificate: Option.none(),
+    ca: Option.none(),
+  }
+
+  /** A configuration in code. Fails with a `ConfigError` that names the option and what would be right. */
+  static readonly layer = (
+    options: FabricConfig.Options,
+  ): Layer.Layer<FabricConfig, ConfigError.ConfigError> =>
+    Layer.effect(FabricConfig, fromOptions(options, optionNames))
+
+  /**
+   * A configuration from Effect's `ConfigProvider`, by default the environment: `FABRIC_ENDPOINT` (several
+   * with commas between), `FABRIC_TIMEOUT` (seconds), `FABRIC_CLIENT_CERT`, `FABRIC_CLIENT_KEY`,
+   * `FABRIC_CLIENT_PASSPHRASE` and `FABRIC_CA` (paths or PEM texts). A variable that must not be read, as
+   * under Deno without `--allow-env`, counts as absent.
+   */
+  static readonly layerConfig: Layer.Layer<FabricConfig, ConfigError.ConfigError> = Layer.effect(
+    FabricConfig,
+    Effect.flatMap(
+      Effect.configProviderWith((provider) => tolerant(provider).load(variables)),
+      (options) => fromOptions(options, variableNames),
+    ),
+  )
+}
+
+/** What each option is called where the user wrote it. */
+type Names = Readonly<Record<"endpoints" | "timeout" | "cert" | "key" | "passphrase" | "ca", string>>
+
+const optionNames: Names = {
+  endpoints: "endpoints",
+  timeout: "timeout",
+  cert: "clientCertificate.cert",
+  key: "clientCertificate.key",
+  passphrase: "clientCertificate.passphrase",
+  ca: "ca",
+}
+
+const variableNames: Names = {
+  endpoints: "FABRIC_ENDPOINT",
+  timeout: "FABRIC_TIMEOUT",
+  cert: "FABRIC_CLIENT_CERT",
+  key: "FABRIC_CLIENT_KEY",
+  passphrase: "FABRIC_CLIENT_PASSPHRASE",
+  ca: "FABRIC_CA",
+}
+
+const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
+  Config.map(Config.option(config), Option.getOrUndefined)
+
+const variables: Config.Config<FabricConfig.Options> = Config.all({
+  endpoints: Config.map(Config.string("FABRIC_ENDPOINT"), (text) => text.split(",")),
+  timeout: optional(Config.number("FABRIC_TIMEOUT")),
+  cert: optional(Config.string("FABRIC_CLIENT_CERT")),
+  key: optional(Config.redacted("FABRIC_CLIENT_KEY")),
+  passphrase: optional(Config.redacted("FABRIC_CLIENT_PASSPHRASE")),
+  ca: optional(Config.string("FABRIC_CA")),
+}).pipe(
+  Config.map(({ cert, key, passphrase, ...rest }) => ({
+    ...rest,
+    // One without the other is refused below, by name.
+    clientCertificate: cert === undefined && key === undefined
+      ? undefined
+      : { cert: cert ?? "", key: key ?? "", passphrase },
+  })),
+)
+
+const problem = (name: string, issue: string): ConfigError.ConfigError =>
+  ConfigError.InvalidData([name], issue)
+
+const invalid = (name: string, issue: string): Either.Either<never, ConfigError.ConfigError> =>
+  Either.left(problem(name, issue))
+
+const fromOptions = (
+  options: FabricConfig.Options,
+  names: Names,
+): Effect.Effect<Shape, ConfigError.ConfigError> =>
+  Effect.gen(function* () {
+    const { defaults } = FabricConfig
+    const [first, ...others] = yield* Effect.forEach(options.endpoints, (endpoint) =>
+      Either.mapLeft(parseEndpoint(endpoint), (issue) => problem(names.endpoints, issue)))
+    if (first === undefined) {
+      return yield* invalid(names.endpoints, "name at least one gateway, such as http://localhost:19080")
+    }
+    const timeout = options.timeout ?? defaults.timeout
+    if (!Number.isInteger(timeout) || timeout < 1 || timeout > 4294967295) {
+      return yield* invalid(names.timeout, `expected whole seconds from 1 to 4294967295, got ${timeout}`)
+    }
+    const certificate = options.clientCertificate
+    return {
+      endpoints: [first, ...others],
+      timeout,
+      grace: Duration.decode(options.grace ?? defaults.grace),
+      totalTimeout: options.totalTimeout === undefined
+        ? defaults.totalTimeout
+        : Option.some(Duration.decode(options.totalTimeout)),
+      retry: yield* retryPolicy({ ...defaults.retry, ...options.retry }),
+      clientCertificate: certificate === undefined ? defaults.clientCertificate : Option.some({
+        cert: yield* pem(names.cert, certificate.cert),
+        key: Redacted.make(yield* pem(names.key, reveal(certificate.key))),
+        passphrase: Option.map(Option.fromNullable(certificate.passphrase), (text) =>
+          Redacted.make(reveal(text))),
+      }),
+      ca: options.ca === undefined ? defaults.ca : Option.some(yield* pem(names.ca, options.ca)),
+    }
+  })
+
+const retryPolicy = (policy: RetryPolicy): Effect.Effect<RetryPolicy, ConfigError.ConfigError> =>
+  !Number.isInteger(policy.times) || policy.times < 0
+    ? invalid("retry.times", `expected a whole number, 0 or more, got ${policy.times}`)
+    : !(policy.jitter >= 0 && policy.jitter <= 1)
+    ? invalid("retry.jitter", `expected a share from 0 to 1, got ${policy.jitter}`)
+    : Effect.succeed(policy)
+
+const reveal = (secret: string | Redacted.Redacted): string =>
+  Redacted.isRedacted(secret) ? Redacted.value(secret) : secret
+
+/** PEM text as it is, or read from the file that `source` names. */
+const pem = (name: string, source: string): Effect.Effect<string, ConfigError.ConfigError> =>
+  source === ""
+    ? invalid(name, "is empty; certificate and key go together, each a path or the PEM text itself")
+    : source.includes("-----BEGIN ")
+    ? Effect.succeed(source)
+    : Effect.tryPromise({
+      try: () => readFile(source, "utf8"),
+      // The path is left out: it may be a secret pasted in the wrong place.
+      catch: (cause) => problem(name, `neither PEM text nor a file that can be read (${errorCode(cause)})`),
+    }).pipe(Effect.filterOrFail(
+      (text) => text.includes("-----BEGIN "),
+      () => problem(name, "the file is not PEM text; convert it, for example with openssl"),
+    ))
+
+const errorCode = (cause: unknown): string =>
+  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"

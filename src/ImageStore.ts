@@ -1,0 +1,301 @@
+/**
+ * The operations on what the image store holds.
+ *
+ * @module
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { FabricClient } from "./FabricClient.ts"
+import type { FabricError } from "./FabricError.ts"
+import { FolderSize, type ImageStoreEntry, ImageStoreInfo, ListingPage } from "./ImageStoreContent.ts"
+import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
+import { makeOperation, readJson, readNothing } from "./makeOperation.ts"
+import { optionalTimeout } from "./ServerTimeout.ts"
+import { getUploadSession } from "./uploadSessions.ts"
+
+type Timeout = { readonly timeout?: number | undefined }
+
+/** What {@link listContent} takes. Without `path`: the root. */
+export const ListContentParams: Schema.Struct<{
+  path: Schema.optional<Schema.Schema<ImageStorePath, string>>
+  timeout: typeof optionalTimeout
+}> = Schema.Struct({ path: Schema.optional(ImageStorePath), timeout: optionalTimeout })
+
+/** A page is asked for by the token as it was received: the gateway escapes and unescapes it (protocol.md 3.1). */
+const PageParams = Schema.Struct({ ...ListContentParams.fields, token: Schema.String })
+
+const readPage = (answer: Parameters<ReturnType<typeof readJson>>[0]): Either.Either<ListingPage, string> =>
+  answer.status === 204 ? Either.right({ entries: [], token: "" }) : readJson(ListingPage)(answer)
+
+const pageRequest = (
+  { path, token }: { readonly path?: ImageStorePath | undefined; readonly token: string },
+) => ({
+  path: path === undefined ? "/ImageStore" : `/ImageStore/${escapePath(path)}`,
+  ...(path === undefined ? {} : { subject: path }),
+  ...(token === "" ? {} : { query: { ContinuationToken: token } }),
+})
+
+const getRootPage = makeOperation({
+  name: "GetImageStoreRootContent",
+  action: "list the image store",
+  method: "GET",
+  apiVersion: "6.0",
+  params: PageParams,
+  request: pageRequest,
+  read: readPage,
+})
+
+const getPage = makeOperation({
+  name: "GetImageStoreContent",
+  action: "list",
+  method: "GET",
+  apiVersion: "6.2",
+  bareNotFound: true,
+  params: PageParams,
+  request: pageRequest,
+  read: readPage,
+})
+
+/** The gateway has no empty root: it answers as if nothing had that name (protocol.md 3.1). */
+const isEmptyRoot = (error: FabricError): boolean =>
+  error.reason._tag === "Rejected" && error.reason.code === "FABRIC_E_NAME_DOES_NOT_EXIST"
+
+/**
+ * Lists one folder, or a file as itself, page after page as they are pulled. Empty: the folder exists and holds
+ * nothing. A path that does not exist fails with `FabricError.isNotFound`. Files that are just being written
+ * are left out.
+ *
+ * REST: `GetImageStoreContent`, api-version 6.2, and `GetImageStoreRootContent`, 6.0 (protocol.md 3.1).
+ */
+export const listContent = (
+  params: { readonly path?: string | undefined } & Timeout = {},
+): Stream.Stream<ImageStoreEntry, FabricError, FabricClient> =>
+  Stream.paginateChunkEffect("", (token) => {
+    const page = params.path === undefined
+      ? Effect.catchIf(getRootPage({ ...params, token }), isEmptyRoot, () =>
+        Effect.succeed({ entries: [], token: "" }))
+      : getPage({ ...params, token })
+    return Effect.map(page, ({ entries, token: next }) => [
+      Chunk.fromIterable(entries),
+      // A token that stays the same would be asked for for ever.
+      next === "" || next === token ? Option.none() : Option.some(next),
+    ])
+  })
+
+/** What {@link putFile} takes: bytes, or a stream of `size` bytes that can be run again. */
+export const PutFileParams: Schema.filter<
+  Schema.Struct<{
+    path: Schema.Schema<ImageStorePath, string>
+    bytes: Schema.Schema<Uint8Array | Stream.Stream<Uint8Array, unknown>>
+    size: Schema.optional<typeof Schema.NonNegativeInt>
+    timeout: typeof optionalTimeout
+  }>
+> = Schema.Struct({
+  path: ImageStorePath,
+  bytes: Schema.declare((u): u is Uint8Array | Stream.Stream<Uint8Array, unknown> =>
+    u instanceof Uint8Array || (typeof u === "object" && u !== null && Stream.StreamTypeId in u)
+  ).annotations({
+    message: () => ({ message: "expected a Uint8Array or a Stream of them", override: true }),
+  }),
+  size: Schema.optional(Schema.NonNegativeInt),
+  timeout: optionalTimeout,
+}).pipe(
+  Schema.filter(({ bytes, size }) =>
+    bytes instanceof Uint8Array
+      ? size === undefined || size === bytes.length ||
+        { path: ["size"], message: `${size} was given for ${bytes.length} bytes` }
+      : size !== undefined || { path: ["size"], message: "is missing; a stream needs one, in bytes" }
+  ),
+)
+
+/**
+ * Writes a file by one request, and replaces one that is there. An empty file is written too. A body under way is
+ * not cut off by interruption; repeats write the same again.
+ *
+ * REST: `UploadFile`, api-version 6.0 (protocol.md 3.2).
+ */
+export const putFile: (
+  params: {
+    readonly path: string
+    readonly bytes: Uint8Array | Stream.Stream<Uint8Array, unknown>
+    readonly size?: number | undefined
+  } & Timeout,
+) => Effect.Effect<void, FabricError, FabricClient> = makeOperation({
+  name: "UploadFile",
+  action: "upload",
+  method: "PUT",
+  apiVersion: "6.0",
+  uninterruptible: true,
+  params: PutFileParams,
+  request: ({ bytes, path, size }) => ({
+    path: `/ImageStore/${escapePath(path)}`,
+    headers: { "Content-Type": "application/octet-stream" },
+    body: bytes instanceof Uint8Array ? bytes : { stream: bytes, size: size ?? 0 },
+    subject: path,
+  }),
+  read: readNothing,
+})
+
+/** What {@link deleteContent} takes. */
+export const DeleteContentParams: Schema.Struct<{
+  path: Schema.Schema<ImageStorePath, string>
+  timeout: typeof optionalTimeout
+}> = Schema.Struct({ path: ImageStorePath, timeout: optionalTimeout })
+
+/**
+ * Deletes a file, or a folder with everything below it. What is not there is deleted already. `Store` and
+ * `WindowsFabricStore` themselves are refused by the cluster.
+ *
+ * REST: `DeleteImageStoreContent`, api-version 6.0 (protocol.md 3.3).
+ */
+export const deleteContent: (
+  params: { readonly path: string } & Timeout,
+) => Effect.Effect<void, FabricError, FabricClient> = makeOperation({
+  name: "DeleteImageStoreContent",
+  action: "delete",
+  method: "DELETE",
+  apiVersion: "6.0",
+  params: DeleteContentParams,
+  request: ({ path }) => ({ path: `/ImageStore/${escapePath(path)}`, subject: path }),
+  read: readNothing,
+})
+
+/** What {@link copyContent} takes. `skipFiles` are names, without folders. */
+export const CopyContentParams: Schema.Struct<{
+  source: Schema.Schema<ImageStorePath, string>
+  destination: Schema.Schema<ImageStorePath, string>
+  skipFiles: Schema.optional<Schema.Array$<typeof Schema.String>>
+  timeout: typeof optionalTimeout
+}> = Schema.Struct({
+  source: ImageStorePath,
+  destination: ImageStorePath,
+  skipFiles: Schema.optional(Schema.Array(Schema.String)),
+  timeout: optionalTimeout,
+})
+
+const copyWith = (separator: string) =>
+  makeOperation({
+    name: "CopyImageStoreContent",
+    action: "copy",
+    method: "POST",
+    apiVersion: "6.0",
+    params: CopyContentParams,
+    request: ({ destination, skipFiles, source }) => ({
+      path: "/ImageStore/$/Copy",
+      headers: { "Content-Type": "application/json; charset=utf-8" },
+      body: new TextEncoder().encode(JSON.stringify({
+        RemoteSource: source.replaceAll("/", separator),
+        RemoteDestination: destination.replaceAll("/", separator),
+        ...(skipFiles === undefined ? {} : { SkipFiles: skipFiles }),
+      })),
+      subject: `${source} to ${destination}`,
+    }),
+    read: readNothing,
+  })
+
+const copyOnWindows = copyWith("\\")
+const copyOnLinux = copyWith("/")
+
+/**
+ * Copies a file, or a folder that directly holds a `_.dir` file. A folder that is there is replaced. A source that
+ * does not exist, or lacks its `_.dir`, fails with `FabricError.isNotFound`.
+ *
+ * The cluster compares the paths as they are given with those that it keeps, so they are sent with its own
+ * separator; which that is, is asked once an endpoint.
+ *
+ * REST: `CopyImageStoreContent`, api-version 6.0 (protocol.md 3.4).
+ */
+export const copyContent = (
+  params: {
+    readonly source: string
+    readonly destination: string
+    readonly skipFiles?: ReadonlyArray<string> | undefined
+  } & Timeout,
+): Effect.Effect<void, FabricError, FabricClient> =>
+  params.source.includes("/") || params.destination.includes("/")
+    ? Effect.flatMap(hasUploadSessions, (windows) => windows ? copyOnWindows(params) : copyOnLinux(params))
+    : copyOnWindows(params)
+
+/**
+ * Whether the cluster has upload sessions: those on Windows do, those on Linux do not. Asked once an endpoint
+ * (protocol.md 4).
+ */
+export const hasUploadSessions: Effect.Effect<boolean, FabricError, FabricClient> = Effect.flatMap(
+  FabricClient,
+  (client) => {
+    const known = client.hasSessions()
+    return known !== undefined
+      ? Effect.succeed(known)
+      : getUploadSession({ sessionId: crypto.randomUUID() }).pipe(
+        Effect.as(true),
+        Effect.catchIf((error) => error.reason._tag === "SessionsUnsupported", () => Effect.succeed(false)),
+      )
+  },
+)
+
+/** What {@link getFolderSize} takes. Without `path`: the root. */
+export const GetFolderSizeParams: Schema.Struct<{
+  path: Schema.optional<Schema.Schema<ImageStorePath, string>>
+  timeout: typeof optionalTimeout
+}> = Schema.Struct({ path: Schema.optional(ImageStorePath), timeout: optionalTimeout })
+
+const getRootFolderSize = makeOperation({
+  name: "GetImageStoreRootFolderSize",
+  action: "measure the image store",
+  method: "GET",
+  apiVersion: "6.5",
+  params: GetFolderSizeParams,
+  request: () => ({ path: "/ImageStore/$/FolderSize" }),
+  read: readJson(FolderSize),
+})
+
+const getSubfolderSize = makeOperation({
+  name: "GetImageStoreFolderSize",
+  action: "measure",
+  method: "GET",
+  apiVersion: "6.5",
+  params: GetFolderSizeParams,
+  request: ({ path }) => ({
+    path: `/ImageStore/${escapePath(path!)}/$/FolderSize`,
+    subject: path!,
+  }),
+  read: readJson(FolderSize),
+})
+
+/**
+ * Measures everything below a folder. Clusters before 6.5 reject it.
+ *
+ * REST: `GetImageStoreFolderSize` and `GetImageStoreRootFolderSize`, api-version 6.5 (protocol.md 3.5).
+ */
+export const getFolderSize = (
+  params: { readonly path?: string | undefined } & Timeout = {},
+): Effect.Effect<FolderSize, FabricError, FabricClient> =>
+  params.path === undefined ? getRootFolderSize(params) : getSubfolderSize(params)
+
+/** What {@link getInfo} takes. */
+export const GetInfoParams: Schema.Struct<{ timeout: typeof optionalTimeout }> = Schema.Struct({
+  timeout: optionalTimeout,
+})
+
+/**
+ * Tells how full the disk of the image store's primary is, and with what. Clusters before 6.5 reject it.
+ *
+ * REST: `GetImageStoreInfo`, api-version 6.5 (protocol.md 3.5).
+ */
+export const getInfo: (params?: Timeout) => Effect.Effect<ImageStoreInfo, FabricError, FabricClient> = (
+  params = {},
+) => readInfo(params)
+
+const readInfo = makeOperation({
+  name: "GetImageStoreInfo",
+  action: "read the state of the image store",
+  method: "GET",
+  apiVersion: "6.5",
+  params: GetInfoParams,
+  request: () => ({ path: "/ImageStore/$/Info" }),
+  read: readJson(ImageStoreInfo),
+})

@@ -1,0 +1,204 @@
+/**
+ * What is in the image store: files, folders, and the space that they take.
+ *
+ * @module
+ */
+import * as Schema from "effect/Schema"
+import { type ImageStorePath, ImageStorePathFromWire } from "./ImageStorePath.ts"
+import { Count, ServerDate, type Wire, wire } from "./wire.ts"
+
+/** A file of the image store. */
+export interface File {
+  readonly _tag: "File"
+  /** Full path from the root. */
+  readonly path: ImageStorePath
+  /** Bytes. */
+  readonly size: number
+  /** Changes whenever the file is written, even with the same bytes. */
+  readonly version: string
+  /** When the file was written, by the cluster's clock. */
+  readonly modified: Date
+}
+
+/** A folder of the image store. Folders exist through what is in them. */
+export interface Folder {
+  readonly _tag: "Folder"
+  /** Full path from the root. */
+  readonly path: ImageStorePath
+  /** Files at any depth below it, `_.dir` files included. The gateway's counter wraps at 65536 (protocol.md 3.1). */
+  readonly fileCount: number
+}
+
+/** One line of a listing. */
+export type ImageStoreEntry = File | Folder
+
+interface VersionWire {
+  readonly EpochDataLossNumber: string | number
+  readonly VersionNumber: string | number
+  readonly EpochConfigurationNumber: string | number
+}
+
+const Part = Schema.Union(Schema.String, Schema.Number)
+
+/** The three numbers of a version, in the order of their weight, as one text that can be compared. */
+const Version: Schema.Schema<string, VersionWire> = Schema.transform(
+  Schema.Struct({ EpochDataLossNumber: Part, VersionNumber: Part, EpochConfigurationNumber: Part }),
+  Schema.String,
+  {
+    strict: true,
+    decode: (v) => `${v.EpochDataLossNumber}.${v.EpochConfigurationNumber}.${v.VersionNumber}`,
+    encode: (text) => {
+      const [EpochDataLossNumber = "", EpochConfigurationNumber = "", VersionNumber = ""] = text.split(".")
+      return { EpochDataLossNumber, VersionNumber, EpochConfigurationNumber }
+    },
+  },
+)
+
+const StoreFile = Schema.Struct({
+  path: wire("StoreRelativePath", ImageStorePathFromWire),
+  version: wire("FileVersion", Version),
+  size: wire("FileSize", Count),
+  modified: wire("ModifiedDate", ServerDate),
+})
+
+const StoreFolder = Schema.Struct({
+  path: wire("StoreRelativePath", ImageStorePathFromWire),
+  fileCount: wire("FileCount", Count),
+})
+
+interface PageWire {
+  readonly StoreFiles?:
+    | ReadonlyArray<{
+      readonly StoreRelativePath: string
+      readonly FileVersion: VersionWire
+      readonly FileSize: string | number
+      readonly ModifiedDate: string
+    }>
+    | null
+    | undefined
+  readonly StoreFolders?:
+    | ReadonlyArray<{ readonly StoreRelativePath: string; readonly FileCount: string | number }>
+    | null
+    | undefined
+  readonly ContinuationToken?: string | null | undefined
+}
+
+const Page = Schema.Struct({
+  StoreFiles: Schema.optionalWith(Schema.Array(StoreFile), { nullable: true, default: () => [] }),
+  StoreFolders: Schema.optionalWith(Schema.Array(StoreFolder), { nullable: true, default: () => [] }),
+  ContinuationToken: Schema.optionalWith(Schema.String, { nullable: true, default: () => "" }),
+})
+
+/** One page of a listing. An empty token: the last one. */
+export interface ListingPage {
+  readonly entries: ReadonlyArray<ImageStoreEntry>
+  readonly token: string
+}
+
+/** Reads the body of a listing (protocol.md 3.1). */
+export const ListingPage: Schema.Schema<ListingPage, PageWire> = Schema.transform(
+  Page,
+  Schema.Any as Schema.Schema<ListingPage>,
+  {
+    strict: true,
+    decode: (page): ListingPage => ({
+      entries: [
+        ...page.StoreFiles.map((file): File => ({ _tag: "File", ...file })),
+        ...page.StoreFolders.map((folder): Folder => ({ _tag: "Folder", ...folder })),
+      ],
+      token: page.ContinuationToken,
+    }),
+    encode: ({ entries, token }) => ({
+      StoreFiles: entries.filter((entry) => entry._tag === "File"),
+      StoreFolders: entries.filter((entry) => entry._tag === "Folder"),
+      ContinuationToken: token,
+    }),
+  },
+)
+
+/** The size of everything below a folder. */
+export interface FolderSize {
+  readonly path: ImageStorePath
+  /** Bytes. */
+  readonly size: number
+}
+
+/** Reads the body of a folder size (protocol.md 3.5). */
+export const FolderSize: Schema.Struct<{
+  path: Wire<"StoreRelativePath", ImageStorePath, string>
+  size: Wire<"FolderSize", number, string | number>
+}> = Schema.Struct({
+  path: wire("StoreRelativePath", ImageStorePathFromWire),
+  size: wire("FolderSize", Count),
+})
+
+/** Space that one kind of files takes. */
+export interface StoreUsage {
+  /** Bytes. */
+  readonly size: number
+  readonly files: number
+}
+
+/** How full the disk of the image store's primary is, and with what. */
+export interface ImageStoreInfo {
+  /** Bytes that the disk holds. */
+  readonly capacity: number
+  /** Bytes that are free on it. */
+  readonly available: number
+  /** Files of the store. */
+  readonly metadata: StoreUsage
+  /** Chunks of upload sessions, and files on their way in. */
+  readonly staging: StoreUsage
+  readonly copy: StoreUsage
+  readonly register: StoreUsage
+}
+
+type UsageWire = { readonly UsedSpace: string | number; readonly FileCount: string | number }
+
+const Usage: Schema.Schema<StoreUsage, UsageWire> = Schema.Struct({
+  size: wire("UsedSpace", Count),
+  files: wire("FileCount", Count),
+})
+
+interface InfoWire {
+  readonly DiskInfo: { readonly Capacity: string | number; readonly AvailableSpace: string | number }
+  readonly UsedByMetadata: UsageWire
+  readonly UsedByStaging: UsageWire
+  readonly UsedByCopy: UsageWire
+  readonly UsedByRegister: UsageWire
+}
+
+const InfoBody = Schema.Struct({
+  DiskInfo: Schema.Struct({ Capacity: Count, AvailableSpace: Count }),
+  UsedByMetadata: Usage,
+  UsedByStaging: Usage,
+  UsedByCopy: Usage,
+  UsedByRegister: Usage,
+})
+
+/** Reads the body of an image store info: one object, or an array with one (protocol.md 3.5). */
+export const ImageStoreInfo: Schema.Schema<ImageStoreInfo, InfoWire | readonly [InfoWire]> = Schema.transform(
+  Schema.Union(InfoBody, Schema.Tuple(InfoBody)),
+  Schema.Any as Schema.Schema<ImageStoreInfo>,
+  {
+    strict: true,
+    decode: (body): ImageStoreInfo => {
+      const info = "DiskInfo" in body ? body : body[0]
+      return {
+        capacity: info.DiskInfo.Capacity,
+        available: info.DiskInfo.AvailableSpace,
+        metadata: info.UsedByMetadata,
+        staging: info.UsedByStaging,
+        copy: info.UsedByCopy,
+        register: info.UsedByRegister,
+      }
+    },
+    encode: (info) => ({
+      DiskInfo: { Capacity: info.capacity, AvailableSpace: info.available },
+      UsedByMetadata: info.metadata,
+      UsedByStaging: info.staging,
+      UsedByCopy: info.copy,
+      UsedByRegister: info.register,
+    }),
+  },
+)

@@ -1,0 +1,94 @@
+/**
+ * What is known when nobody answered: code and text, copied from whatever the transport threw.
+ *
+ * @module
+ */
+
+/** Nobody answered. Holds text only: the request, and with it credentials, stays behind. */
+export class NoAnswer {
+  readonly _tag = "NoAnswer"
+  readonly code: string
+  readonly detail: string
+  /** Whether the request may have reached the cluster. */
+  readonly sent: "no" | "maybe"
+
+  constructor(code: string, detail: string, sent: "no" | "maybe") {
+    this.code = code
+    this.detail = detail
+    this.sent = sent
+  }
+
+  /** What to do about it, when the two sides could not agree on TLS. `undefined`: that was not it. */
+  get distrust(): string | undefined {
+    return TLS_HINTS.find(([codes]) => codes.test(this.code))?.[1]
+  }
+}
+
+/** The plain request was answered by, or reset by, a side that wants TLS. */
+export const TLS_WANTED = "TLS_WANTED"
+
+const TLS_HINTS: ReadonlyArray<readonly [codes: RegExp, hint: string]> = [
+  [/^(TLS_WANTED|HPE_)/, "the port speaks TLS; write https:// for this endpoint"],
+  [
+    /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|^EPROTO$/,
+    "the port may not speak TLS, or no version of it that both sides know; write http:// for an unsecured cluster",
+  ],
+  [/ALTNAME_INVALID|NotValidForName/, "the certificate is for another name; use the name that it is for"],
+  [/EXPIRED|NOT_YET_VALID/, "the certificate is not valid now; check it and the clocks"],
+  [
+    /SELF_SIGNED|UNABLE_TO|UNKNOWN_ISSUER|CERT_|UnknownIssuer|ERR_TLS_|INVALID_CA/,
+    "the gateway's certificate is not trusted; name the certificate that signed it (ca)",
+  ],
+  [
+    /^ERR_SSL_|ALERT/,
+    "the TLS handshake failed; check the client certificate and the TLS versions of both sides",
+  ],
+]
+
+/** Codes after which no byte of a request can have left. */
+const NEVER_SENT =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN|ENETDOWN|EADDRNOTAVAIL|EADDRINUSE|EACCES|EPERM|EMFILE|ENFILE|ERR_INVALID|ERR_UNESCAPED|NotCapable|UND_ERR_CONNECT_TIMEOUT)/
+
+/** Runtimes that have no codes, or their own, in the words of Node. */
+const WORDS: ReadonlyArray<readonly [text: RegExp, code: string]> = [
+  [/ConnectionRefused|connection refused/i, "ECONNREFUSED"],
+  [/dns error|failed to lookup|name or service not known|getaddrinfo|FailedToOpenSocket/i, "ENOTFOUND"],
+  [/NotValidForName|certificate not valid for name/i, "ERR_TLS_CERT_ALTNAME_INVALID"],
+  [/expired/i, "CERT_HAS_EXPIRED"],
+  [/UnknownIssuer|invalid peer certificate|self.signed/i, "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
+  [
+    /InvalidContentType|corrupt message|wrong version number|record overflow/i,
+    "ERR_SSL_WRONG_VERSION_NUMBER",
+  ],
+  [/invalid HTTP version|invalid header|parse error|Malformed_HTTP/i, "HPE_INVALID_CONSTANT"],
+  [/requires net access|NotCapable/i, "NotCapable"],
+  [/reset|closed|hang up|broken pipe/i, "ECONNRESET"],
+]
+
+/** Copies code and text from wherever in a chain of causes they stand. */
+export const noAnswer = (error: unknown): NoAnswer => {
+  let code: string | undefined
+  let syscall: string | undefined
+  let detail = ""
+  let at = error
+  for (let depth = 0; typeof at === "object" && at !== null && depth < 8; depth++) {
+    const link = at as {
+      code?: unknown
+      syscall?: unknown
+      message?: unknown
+      name?: unknown
+      cause?: unknown
+      errors?: unknown
+    }
+    if (typeof link.code === "string") code ??= link.code
+    if (typeof link.syscall === "string") syscall ??= link.syscall
+    if (typeof link.message === "string" && link.message !== "") detail = link.message
+    at = link.cause ?? (Array.isArray(link.errors) ? link.errors[0] : undefined)
+  }
+  const own = code === undefined || !/^[A-Z][A-Z0-9_]+$/.test(code)
+  const known = own ? WORDS.find(([text]) => text.test(`${code ?? ""} ${detail}`))?.[1] : undefined
+  const named = known ?? code ?? "UNKNOWN"
+  const never = NEVER_SENT.test(named) || syscall === "connect" || syscall === "getaddrinfo"
+  const result = new NoAnswer(named, detail.slice(0, 500), never ? "no" : "maybe")
+  return result.distrust === undefined ? result : new NoAnswer(named, result.detail, "no")
+}

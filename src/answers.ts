@@ -1,0 +1,76 @@
+/**
+ * What an answer, or the lack of one, means.
+ *
+ * @module
+ */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type { Answer } from "./Exchange.ts"
+import type { FabricErrorReason } from "./FabricError.ts"
+import type { NoAnswer } from "./NoAnswer.ts"
+
+/** The gateway's error body (protocol.md 2). */
+const ErrorBody = Schema.parseJson(Schema.Struct({
+  Error: Schema.Struct({
+    Code: Schema.String,
+    Message: Schema.optionalWith(Schema.String, { nullable: true, default: () => "" }),
+  }),
+}))
+
+const readErrorBody = Schema.decodeUnknownOption(ErrorBody)
+
+/** The reason behind an answer that is not the success that was hoped for. */
+export const reasonOfAnswer = (answer: Answer): FabricErrorReason => {
+  const { status, text } = answer
+  if (status < 400) {
+    return { _tag: "Malformed", status, detail: status < 300 ? excerpt(text) : redirect(answer) }
+  }
+  if ((status === 401 || status === 403) && text.trim() === "") {
+    return { _tag: "Unauthenticated", status, hint: CREDENTIALS }
+  }
+  return Option.match(readErrorBody(text), {
+    onNone: () => ({ _tag: "Rejected", status, code: undefined, detail: excerpt(text) }),
+    // "Null" is what the gateway writes where it has no message.
+    onSome: ({ Error: { Code, Message } }) => ({
+      _tag: "Rejected",
+      status,
+      code: Code,
+      detail: Message === "Null" ? "" : Message,
+    }),
+  })
+}
+
+const CREDENTIALS = "give the client certificate and key of a cluster user; " +
+  "if they were given, the cluster does not know them, or a large first request outran the certificate"
+
+/** The reason behind no answer. */
+export const reasonOfNoAnswer = ({ code, detail, sent, distrust }: NoAnswer): FabricErrorReason =>
+  distrust === undefined
+    ? { _tag: "Unreachable", code, detail, sent }
+    : { _tag: "Untrusted", code, detail, hint: distrust }
+
+const redirect = ({ headers }: Answer): string => {
+  const location = headers.location
+  const host = typeof location === "string" && URL.canParse(location) ? ` to ${new URL(location).origin}` : ""
+  return `a redirect${host}, which is not followed`
+}
+
+/** The first words of a body that a person may read: a proxy's page without its tags. */
+const excerpt = (text: string): string => {
+  const words = text.slice(0, 4096).replace(/<(style|script|head)[\s\S]*?<\/\1>/gi, " ").replace(
+    /<[^>]*>/g,
+    " ",
+  )
+    .replace(/\s+/g, " ").trim()
+  return words.length > 200 ? `${words.slice(0, 200)}…` : words
+}
+
+/** Milliseconds that the answer asks to wait: `Retry-After` in seconds, or as a date of the answer's own clock. */
+export const retryAfter = ({ headers }: Answer, now: number): number => {
+  const wish = headers["retry-after"]
+  if (typeof wish !== "string") return 0
+  if (/^\d+$/.test(wish)) return Number(wish) * 1000
+  const sentAt = Date.parse(String(headers.date))
+  const until = Date.parse(wish) - (Number.isNaN(sentAt) ? now : sentAt)
+  return Number.isNaN(until) ? 0 : Math.max(until, 0)
+}

@@ -1,0 +1,125 @@
+/**
+ * Keep-alive connections to the gateways of a cluster.
+ *
+ * @module
+ */
+import * as Http from "node:http"
+import * as Https from "node:https"
+import * as Tls from "node:tls"
+import { bodySize, type Outgoing } from "./Exchange.ts"
+import { NoAnswer, TLS_WANTED } from "./NoAnswer.ts"
+
+/** Load balancers forget idle connections in silence after 4 minutes, in milliseconds; we are earlier. */
+const IDLE_LIMIT = 60_000
+/** A connection that is quiet for so many milliseconds is probed by TCP. */
+const PROBE_DELAY = 30_000
+/** Idle connections kept an endpoint: more than the requests a gateway takes in parallel (protocol.md 7). */
+const MOST_IDLE = 512
+
+/** The connections to one endpoint. */
+export class Pool {
+  readonly #secure: boolean
+  readonly #host: string
+  readonly #port: number
+  readonly #authority: string
+  readonly #agent: Http.Agent
+  #knownAsHttp = false
+
+  constructor(origin: string, tls: Tls.SecureContextOptions) {
+    const url = new URL(origin)
+    this.#secure = url.protocol === "https:"
+    this.#host = url.hostname.replace(/^\[|\]$/g, "")
+    this.#port = Number(url.port || (this.#secure ? 443 : 80))
+    this.#authority = url.host
+    const options = {
+      keepAlive: true,
+      keepAliveMsecs: PROBE_DELAY,
+      timeout: IDLE_LIMIT,
+      maxFreeSockets: MOST_IDLE,
+    }
+    this.#agent = this.#secure ? new Https.Agent({ ...options, ...tls }) : new Http.Agent(options)
+  }
+
+  /** A request on an idle connection or a new one. Its body is still to be sent. */
+  request(outgoing: Outgoing): Http.ClientRequest {
+    // The flat form of headers keeps the spelling of names, and costs node:http less than a record.
+    const headers = ["Host", this.#authority]
+    for (const name in outgoing.headers) headers.push(name, outgoing.headers[name]!)
+    if (outgoing.body !== undefined || outgoing.method === "POST" || outgoing.method === "PUT") {
+      headers.push("Content-Length", String(bodySize(outgoing.body)))
+    }
+    return (this.#secure ? Https : Http).request({
+      agent: this.#agent,
+      host: this.#host,
+      port: this.#port,
+      method: outgoing.method,
+      path: outgoing.target,
+      headers,
+    })
+  }
+
+  /** This endpoint has answered, so it speaks what we speak. */
+  answered(): void {
+    this.#knownAsHttp = true
+  }
+
+  /** After a reset or a 502 the other idle connections are most likely dead too. */
+  drop(): void {
+    for (const sockets of Object.values(this.#agent.freeSockets)) {
+      for (const socket of [...sockets ?? []]) socket.destroy()
+    }
+  }
+
+  /**
+   * Looks closer at a lost connection. A port that speaks TLS resets a plain request without a word, so the
+   * first time an endpoint does that, it is asked for a TLS handshake. Returns how to stop that.
+   */
+  diagnose(error: NoAnswer, then: (error: NoAnswer) => void): () => void {
+    if (error.sent === "maybe") this.drop()
+    if (this.#secure || this.#knownAsHttp || error.code !== "ECONNRESET") {
+      then(error)
+      return () => {}
+    }
+    this.#knownAsHttp = true
+    const socket = Tls.connect({ host: this.#host, port: this.#port, rejectUnauthorized: false })
+    const end = (error: NoAnswer) => {
+      socket.destroy()
+      then(error)
+    }
+    socket.once(
+      "secureConnect",
+      () => end(new NoAnswer(TLS_WANTED, "plain HTTP on a port that speaks TLS", "no")),
+    )
+    socket.on("error", () => end(error))
+    socket.once("close", () => end(error))
+    return () => socket.destroy()
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+}
+
+/** The connections to all endpoints. */
+export class Pools {
+  readonly #pools = new Map<string, Pool>()
+  readonly #tls: Tls.SecureContextOptions
+
+  constructor(tls: Tls.SecureContextOptions) {
+    this.#tls = tls
+  }
+
+  of(origin: string): Pool {
+    let pool = this.#pools.get(origin)
+    if (pool === undefined) {
+      pool = new Pool(origin, this.#tls)
+      this.#pools.set(origin, pool)
+    }
+    return pool
+  }
+
+  close(): void {
+    for (const pool of this.#pools.values()) pool.close()
+    this.#pools.clear()
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Makes an operation of the REST API an Effect program.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import type { Answer } from "./Exchange.ts"
+import { FabricClient } from "./FabricClient.ts"
+import { FabricError, type FabricErrorReason } from "./FabricError.ts"
+import type { Operation, Request } from "./Operation.ts"
+
+/** An operation with the schema of its params. */
+export interface Definition<P extends { readonly timeout?: number | undefined }, I, A> extends Operation<A> {
+  readonly params: Schema.Schema<P, I>
+  /** What to send for decoded params. */
+  readonly request: (params: P) => Request
+}
+
+/** The program of an operation: it decodes the params, and sends nothing when they are wrong. */
+export const makeOperation = <P extends { readonly timeout?: number | undefined }, I, A>(
+  definition: Definition<P, I, A>,
+): (params: I) => Effect.Effect<A, FabricError, FabricClient> => {
+  const decode = Schema.decodeUnknownEither(definition.params)
+  return (params) =>
+    Effect.flatMap(FabricClient, (client) => {
+      const decoded = decode(params)
+      return Either.isRight(decoded)
+        ? client.run(definition, definition.request(decoded.right), decoded.right.timeout)
+        : new FabricError({
+          operation: definition.name,
+          action: definition.action,
+          endpoint: client.endpoint(),
+          attempts: 0,
+          reason: invalidParams(decoded.left),
+        })
+    })
+}
+
+/** The first issue. Of what was given only numbers are repeated: a text may be a secret in the wrong place. */
+const invalidParams = (error: ParseResult.ParseError): FabricErrorReason => {
+  const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
+  return {
+    _tag: "InvalidParams",
+    field: issue?.path.join(".") || "params",
+    issue: issue === undefined ? "cannot be read" : issue.message.replace(ACTUAL_TEXT, ""),
+  }
+}
+
+const ACTUAL_TEXT = /, actual (?!-?[\d.e+]+$|NaN$|-?Infinity$)[\s\S]*$/
+
+/** Reads the answer of an operation that only succeeds: 200, whatever the body. */
+export const readNothing = ({ status }: Answer): Either.Either<void, string> =>
+  status === 200 ? Either.void : Either.left("no content, where a plain success was expected")
+
+/** Reads a body by a schema of its JSON. */
+export const readJson = <A, I>(schema: Schema.Schema<A, I>): (answer: Answer) => Either.Either<A, string> => {
+  const decode = Schema.decodeUnknownEither(Schema.parseJson(schema))
+  return ({ text }) =>
+    Either.mapLeft(decode(text), (error) => ParseResult.TreeFormatter.formatErrorSync(error))
+}

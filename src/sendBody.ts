@@ -1,0 +1,68 @@
+/**
+ * Writes the body of a request in pieces, so that its progress can be watched.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import type * as Http from "node:http"
+import type { Body, Watch } from "./Exchange.ts"
+
+/** Bytes written at a time. */
+const PIECE = 256 * 1024
+
+/** Writes `body` and ends the request. Returns how to stop before that. */
+export const sendBody = (
+  request: Http.ClientRequest,
+  body: Body,
+  watch: Watch,
+  done: () => void,
+  failed: (cause: unknown) => void,
+): () => void => {
+  const finish = () => {
+    watch.sent()
+    done()
+  }
+  if (body instanceof Uint8Array) {
+    sendBytes(request, body, watch, finish)
+    return () => {}
+  }
+  const fiber = Effect.runFork(
+    Stream.runForEach(body.stream, (bytes) =>
+      Effect.async<void>((resume) => {
+        request.write(bytes, () => {
+          watch.progress()
+          resume(Effect.void)
+        })
+      })),
+  )
+  fiber.addObserver((exit) => exit._tag === "Success" ? request.end(finish) : failed(exit.cause))
+  return () => fiber.unsafeInterruptAsFork(fiber.id())
+}
+
+const sendBytes = (
+  request: Http.ClientRequest,
+  bytes: Uint8Array,
+  watch: Watch,
+  finish: () => void,
+): void => {
+  if (bytes.length <= PIECE) {
+    request.end(bytes, finish)
+    return
+  }
+  const from = (start: number): void => {
+    const piece = bytes.subarray(start, start + PIECE)
+    const next = start + piece.length
+    if (next === bytes.length) {
+      request.end(piece, finish)
+      return
+    }
+    request.write(piece, (error) => {
+      if (error) return // The request's own error event tells.
+      watch.progress()
+      from(next)
+    })
+  }
+  from(0)
+}

@@ -1,0 +1,242 @@
+import * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import type * as Http from "node:http"
+import { ClusterHttpClient, deleteUploadSession, FabricClient, FabricConfig, putFile } from "../mod.ts"
+import { Emulator } from "../src/emulator/mod.ts"
+import { certificate } from "./support/certificates.ts"
+import { failure, S } from "./support/cluster.ts"
+import { serveHttp, serveHttps, serveTcp } from "./support/sockets.ts"
+
+const at = (endpoint: string, options: Partial<FabricConfig.Options> = {}) =>
+  Layer.orDie(FabricClient.layerCluster({ endpoints: [endpoint], retry: { times: 0 }, ...options }))
+
+const ok: Http.RequestListener = (request, response) => {
+  request.resume()
+  request.on("end", () => response.writeHead(200, { "content-length": 0 }).end())
+}
+
+const remove = deleteUploadSession({ sessionId: S })
+
+describe("on sockets", () => {
+  it.scoped("keeps the spelling of the headers that the gateway reads by case", () =>
+    Effect.gen(function* () {
+      const seen = yield* Deferred.make<ReadonlyArray<string>>()
+      const { port } = yield* serveHttp((request, response) => {
+        Deferred.unsafeDone(seen, Effect.succeed([`${request.method} ${request.url}`, ...request.rawHeaders]))
+        response.writeHead(200).end()
+      })
+      yield* Effect.provide(remove, at(`http://127.0.0.1:${port}`))
+      const [line, ...headers] = yield* Deferred.await(seen)
+      assert.strictEqual(
+        line,
+        `DELETE /ImageStore/$/DeleteUploadSession?api-version=6.0&session-id=${S}&timeout=60`,
+      )
+      assert.include(headers, "X-ServiceFabricRequestId")
+      assert.include(headers, "X-ServiceFabricClientType")
+      assert.include(headers, `127.0.0.1:${port}`)
+      assert.isUndefined(headers.find((name) => /^(transfer-encoding|content-length)$/i.test(name)))
+    }))
+
+  it.scoped("opens no more connections than calls run at once", () =>
+    Effect.gen(function* () {
+      const served = yield* serveHttp(ok)
+      yield* Effect.forEach(Array.from({ length: 10_000 }), () => remove, { concurrency: 16, discard: true })
+        .pipe(
+          Effect.provide(at(`http://127.0.0.1:${served.port}`)),
+        )
+      assert.isAtMost(served.connections(), 20)
+    }), 120_000)
+
+  it.scoped("closes its connections with the scope", () =>
+    Effect.gen(function* () {
+      const closed = yield* Deferred.make<void>()
+      const { port } = yield* serveHttp((request, response) => {
+        request.socket.on("close", () => Deferred.unsafeDone(closed, Effect.void))
+        ok(request, response)
+      })
+      yield* Effect.provide(remove, at(`http://127.0.0.1:${port}`))
+      yield* Deferred.await(closed)
+    }))
+
+  it.scoped("says that nothing was sent when nobody listens", () =>
+    Effect.gen(function* () {
+      const { port } = yield* Effect.scoped(serveTcp(() => {}))
+      const { reason } = yield* Effect.provide(failure(remove), at(`http://127.0.0.1:${port}`))
+      assert.strictEqual(reason._tag, "Unreachable")
+      if (reason._tag === "Unreachable") {
+        assert.deepStrictEqual([reason.code, reason.sent], ["ECONNREFUSED", "no"])
+      }
+    }))
+
+  it.scoped("says that something may have been sent after a reset", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serveTcp((socket) => socket.once("data", () => socket.destroy()))
+      const { reason } = yield* Effect.provide(failure(remove), at(`http://127.0.0.1:${port}`))
+      assert.strictEqual(reason._tag, "Unreachable")
+      if (reason._tag === "Unreachable") {
+        assert.deepStrictEqual([reason.code, reason.sent], ["ECONNRESET", "maybe"])
+      }
+    }))
+
+  it.scoped("interruption hangs up", () =>
+    Effect.gen(function* () {
+      const arrived = yield* Deferred.make<void>()
+      const left = yield* Deferred.make<void>()
+      const { port } = yield* serveHttp((request) => {
+        request.socket.on("close", () => Deferred.unsafeDone(left, Effect.void))
+        Deferred.unsafeDone(arrived, Effect.void)
+      })
+      const fiber = yield* Effect.fork(Effect.provide(remove, at(`http://127.0.0.1:${port}`)))
+      yield* Deferred.await(arrived)
+      yield* Fiber.interrupt(fiber)
+      yield* Deferred.await(left)
+    }))
+
+  it.scoped("reads 64 KiB of an error and lets the rest go", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serveHttp((_, response) => {
+        response.writeHead(500, { "content-length": 10_000_000 })
+        response.end("y ".repeat(5_000_000))
+      })
+      const { reason } = yield* Effect.provide(failure(remove), at(`http://127.0.0.1:${port}`))
+      assert.isTrue(reason._tag === "Rejected" && reason.detail.startsWith("y y"))
+    }))
+
+  it.scoped("understands a proxy's page that ends with the connection", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serveTcp((socket) =>
+        socket.once("data", () => socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n<h1>Bad Gateway</h1>"))
+      )
+      const { reason } = yield* Effect.provide(failure(remove), at(`http://127.0.0.1:${port}`))
+      assert.deepStrictEqual(reason, {
+        _tag: "Rejected",
+        status: 502,
+        code: undefined,
+        detail: "Bad Gateway",
+      })
+    }))
+
+  it.scoped("sends bytes and streams whole, with their length", () =>
+    Effect.gen(function* () {
+      const { emulator, url } = yield* Emulator.serve({ port: 0 })
+      const bytes = new Uint8Array(1_500_000).map((_, i) => i)
+      yield* putFile({ path: "a/bytes", bytes }).pipe(
+        Effect.zipRight(putFile({ path: "a/empty", bytes: new Uint8Array(0) })),
+        Effect.zipRight(
+          putFile({
+            path: "a/stream",
+            bytes: Stream.fromIterable([0, 500_000, 1_000_000]).pipe(
+              Stream.map((from) => bytes.subarray(from, from + 500_000)),
+            ),
+            size: 1_500_000,
+          }),
+        ),
+        Effect.provide(at(url)),
+      )
+      const files = yield* emulator.files
+      assert.deepStrictEqual(files.map(({ path, size }) => [path, size]), [
+        ["a/bytes", 1_500_000],
+        ["a/empty", 0],
+        ["a/stream", 1_500_000],
+      ])
+      assert.strictEqual(yield* files[0]!.sha256, yield* files[2]!.sha256)
+    }))
+
+  it.scoped("is an HttpClient like any other", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serveHttp((request, response) => {
+        request.pipe(response.writeHead(201, { "x-method": request.method! }))
+      })
+      const request = HttpClientRequest.post(`http://127.0.0.1:${port}/x?y=1`).pipe(
+        HttpClientRequest.setBody(HttpBody.text("hello")),
+      )
+      const response = yield* HttpClient.execute(request)
+      assert.strictEqual(response.status, 201)
+      assert.strictEqual(response.headers["x-method"], "POST")
+      assert.strictEqual(yield* response.text, "hello")
+    }).pipe(Effect.provide(
+      Layer.provide(ClusterHttpClient.layer, FabricConfig.layer({ endpoints: ["http://unused:1"] })),
+    )))
+})
+
+describe("over TLS", () => {
+  it.scoped("talks to a gateway whose certificate is given, and shows its own", () =>
+    Effect.gen(function* () {
+      const server = yield* Effect.promise(() => certificate("localhost"))
+      const client = yield* Effect.promise(() => certificate("operator"))
+      const peer = yield* Deferred.make<string>()
+      const { port } = yield* serveHttps(
+        { ...server, ca: client.cert, requestCert: true, rejectUnauthorized: true },
+        (request, response) => {
+          const { subject } = (request.socket as import("node:tls").TLSSocket).getPeerCertificate()
+          Deferred.unsafeDone(peer, Effect.succeed(String(subject?.CN)))
+          ok(request, response)
+        },
+      )
+      yield* Effect.provide(
+        remove,
+        at(`https://localhost:${port}`, { ca: server.cert, clientCertificate: client }),
+      )
+      assert.strictEqual(yield* Deferred.await(peer), "operator")
+    }))
+
+  it.scoped("does not trust a certificate that nobody vouches for", () =>
+    Effect.gen(function* () {
+      const server = yield* Effect.promise(() => certificate("localhost"))
+      const { port } = yield* serveHttps(server, ok)
+      const error = yield* Effect.provide(failure(remove), at(`https://localhost:${port}`))
+      assert.strictEqual(error.reason._tag, "Untrusted")
+      assert.include(error.message, "not trusted")
+      assert.isFalse(error.isRetryable)
+    }))
+
+  it.scoped("does not trust a certificate for another name", () =>
+    Effect.gen(function* () {
+      const server = yield* Effect.promise(() => certificate("elsewhere.example"))
+      const { port } = yield* serveHttps(server, ok)
+      const error = yield* Effect.provide(
+        failure(remove),
+        at(`https://localhost:${port}`, { ca: server.cert }),
+      )
+      assert.strictEqual(error.reason._tag, "Untrusted")
+      assert.include(error.message, "another name")
+    }))
+
+  it.scoped("says so when the port speaks plain HTTP", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serveHttp(ok)
+      const error = yield* Effect.provide(failure(remove), at(`https://127.0.0.1:${port}`))
+      assert.strictEqual(error.reason._tag, "Untrusted")
+      assert.include(error.message, "http://")
+    }))
+
+  it.scoped("says so when the port speaks TLS and the endpoint does not", () =>
+    Effect.gen(function* () {
+      const server = yield* Effect.promise(() => certificate("localhost"))
+      const { port } = yield* serveHttps(server, ok)
+      const error = yield* Effect.provide(failure(remove), at(`http://localhost:${port}`))
+      assert.strictEqual(error.reason._tag, "Untrusted")
+      assert.include(error.message, "write https://")
+    }))
+
+  it.effect("refuses a key that cannot be used before anything is sent", () =>
+    Effect.gen(function* () {
+      const { cert } = yield* Effect.promise(() => certificate("operator"))
+      const error = yield* Effect.flip(Effect.provide(
+        remove,
+        FabricClient.layerCluster({
+          endpoints: ["https://localhost:1"],
+          clientCertificate: { cert, key: "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----" },
+        }),
+      ))
+      assert.include(String(error), "clientCertificate")
+      assert.notInclude(String(error), "hunter2")
+    }))
+})

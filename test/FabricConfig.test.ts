@@ -1,0 +1,169 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { FabricConfig } from "../mod.ts"
+
+const read = (options: FabricConfig.Options) => Effect.provide(FabricConfig, FabricConfig.layer(options))
+
+const readFrom = (variables: Record<string, string>) =>
+  Effect.provide(
+    FabricConfig,
+    Layer.provide(
+      FabricConfig.layerConfig,
+      Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables)))),
+    ),
+  )
+
+const complaint = (options: FabricConfig.Options) => Effect.map(Effect.flip(read(options)), String)
+
+const CERT = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
+const KEY = "-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\n"
+
+describe("FabricConfig.layer", () => {
+  it.effect("needs endpoints, and has a default for the rest", () =>
+    Effect.gen(function* () {
+      const config = yield* read({ endpoints: ["http://localhost:19080"] })
+      assert.deepStrictEqual(config.endpoints.map(String), ["http://localhost:19080/"])
+      assert.deepStrictEqual(
+        { ...config, endpoints: [] },
+        { ...FabricConfig.defaults, endpoints: [] } as never,
+      )
+      assert.strictEqual(config.timeout, 60)
+      assert.strictEqual(Duration.toSeconds(config.grace), 5)
+    }))
+
+  it.effect("keeps several endpoints in their order", () =>
+    Effect.gen(function* () {
+      const config = yield* read({ endpoints: ["https://b:19080", new URL("https://a:19080/")] })
+      assert.deepStrictEqual(config.endpoints.map(({ host }) => host), ["b:19080", "a:19080"])
+    }))
+
+  for (
+    const [endpoint, advice] of [
+      ["localhost:19080", "write http://localhost:19080"],
+      ["fabric.example", "write http://fabric.example:19080"],
+      ["fabric.example:19000", "http://fabric.example:19080"],
+      ["tcp://fabric.example:19000", "http://fabric.example:19080"],
+      ["tcp://fabric.example:20000", "http://fabric.example:20000"],
+      ["[::1]:19080", "write http://[::1]:19080"],
+      ["http://fabric.example:19080/Explorer", "write http://fabric.example:19080"],
+      ["http://fabric.example:19080/?a=b", "write http://fabric.example:19080"],
+      ["http://user:hunter2@fabric.example:19080", "write http://fabric.example:19080"],
+      ["ftp://fabric.example", "write http://host:19080"],
+      ["http://", "write http://host:19080"],
+      ["", "write http://host:19080"],
+    ] as const
+  ) {
+    it.effect(`refuses the endpoint "${endpoint}" and says what to write`, () =>
+      Effect.gen(function* () {
+        const text = yield* complaint({ endpoints: [endpoint] })
+        assert.include(text, "endpoints")
+        assert.include(text, advice)
+        assert.notInclude(text, "hunter2")
+      }))
+  }
+
+  it.effect("refuses no endpoint at all", () =>
+    Effect.gen(function* () {
+      assert.include(yield* complaint({ endpoints: [] }), "at least one gateway")
+    }))
+
+  for (const timeout of [0, -1, 1.5, 4294967296, NaN]) {
+    it.effect(`refuses a timeout of ${timeout}`, () =>
+      Effect.gen(function* () {
+        assert.include(
+          yield* complaint({ endpoints: ["http://a:1"], timeout }),
+          `from 1 to 4294967295, got ${timeout}`,
+        )
+      }))
+  }
+
+  it.effect("refuses a retry policy that makes no sense", () =>
+    Effect.gen(function* () {
+      assert.include(yield* complaint({ endpoints: ["http://a:1"], retry: { times: -1 } }), "retry.times")
+      assert.include(yield* complaint({ endpoints: ["http://a:1"], retry: { jitter: 2 } }), "retry.jitter")
+    }))
+
+  it.effect("takes certificates as text or as the path of a file", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "fabric-"))),
+        (path) => Effect.promise(() => rm(path, { recursive: true })),
+      )
+      yield* Effect.promise(() => writeFile(join(folder, "key.pem"), KEY))
+      const config = yield* read({
+        endpoints: ["https://a:1"],
+        ca: CERT,
+        clientCertificate: { cert: CERT, key: join(folder, "key.pem") },
+      })
+      assert.deepStrictEqual(config.ca, Option.some(CERT))
+      assert.strictEqual(Redacted.value(Option.getOrThrow(config.clientCertificate).key), KEY)
+    }).pipe(Effect.scoped))
+
+  it.effect("says which certificate cannot be read, without its text", () =>
+    Effect.gen(function* () {
+      const text = yield* complaint({
+        endpoints: ["https://a:1"],
+        clientCertificate: { cert: CERT, key: "/none/hunter2" },
+      })
+      assert.include(text, "clientCertificate.key")
+      assert.include(text, "ENOENT")
+      assert.notInclude(text, "hunter2")
+    }))
+})
+
+describe("FabricConfig.layerConfig", () => {
+  it.effect("reads the environment", () =>
+    Effect.gen(function* () {
+      const config = yield* readFrom({
+        FABRIC_ENDPOINT: "https://a:19080, https://b:19080",
+        FABRIC_TIMEOUT: "90",
+        FABRIC_CLIENT_CERT: CERT,
+        FABRIC_CLIENT_KEY: KEY,
+        FABRIC_CA: CERT,
+      })
+      assert.deepStrictEqual(config.endpoints.map(({ host }) => host), ["a:19080", "b:19080"])
+      assert.strictEqual(config.timeout, 90)
+      assert.isTrue(Option.isSome(config.clientCertificate))
+      assert.isTrue(Option.isSome(config.ca))
+    }))
+
+  it.effect("names the variable that is wrong", () =>
+    Effect.gen(function* () {
+      const text = (variables: Record<string, string>) => Effect.map(Effect.flip(readFrom(variables)), String)
+      assert.include(yield* text({}), "FABRIC_ENDPOINT")
+      assert.include(yield* text({ FABRIC_ENDPOINT: "a:19000" }), "FABRIC_ENDPOINT")
+      assert.include(yield* text({ FABRIC_ENDPOINT: "http://a:1", FABRIC_TIMEOUT: "soon" }), "FABRIC_TIMEOUT")
+      assert.include(yield* text({ FABRIC_ENDPOINT: "http://a:1", FABRIC_TIMEOUT: "0" }), "FABRIC_TIMEOUT")
+      assert.include(
+        yield* text({ FABRIC_ENDPOINT: "https://a:1", FABRIC_CLIENT_CERT: CERT }),
+        "FABRIC_CLIENT_KEY",
+      )
+    }))
+
+  it.effect("takes a variable that must not be read for absent", () =>
+    Effect.gen(function* () {
+      const denied = ConfigProvider.fromMap(new Map([["FABRIC_ENDPOINT", "http://a:1"]]))
+      const flat = denied.flattened
+      const provider = ConfigProvider.fromFlat(ConfigProvider.makeFlat({
+        load: (path, config, split) =>
+          path[0] === "FABRIC_ENDPOINT"
+            ? flat.load(path, config, split)
+            : Effect.die(new Error(`Requires env access to "${path[0]}"`)),
+        enumerateChildren: flat.enumerateChildren,
+        patch: flat.patch,
+      }))
+      const config = yield* Effect.provide(
+        FabricConfig,
+        Layer.provide(FabricConfig.layerConfig, Layer.setConfigProvider(provider)),
+      )
+      assert.strictEqual(config.timeout, 60)
+    }))
+})

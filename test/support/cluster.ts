@@ -1,0 +1,37 @@
+/** A cluster for tests: our client over the emulator, in process, on the test clock. */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as TestClock from "effect/TestClock"
+import { FabricClient, FabricConfig, FabricError } from "../../mod.ts"
+import { Emulator, type EmulatorOptions } from "../../src/emulator/mod.ts"
+
+export const S = "4a2340e8-d8d8-497c-95fe-cdaa1052f33b"
+export const T = "2032ac6c-a348-4594-86da-dab0f2bb1ae1"
+
+export const clusterWith = (
+  config: Partial<FabricConfig.Options> = {},
+  emulator: EmulatorOptions = {},
+): Layer.Layer<FabricClient | Emulator | HttpClient.HttpClient> =>
+  FabricClient.layer.pipe(
+    Layer.provide(Layer.orDie(FabricConfig.layer({ endpoints: ["http://one:19080"], ...config }))),
+    Layer.provideMerge(Emulator.layer(emulator)),
+  )
+
+export const cluster: ReturnType<typeof clusterWith> = clusterWith()
+
+/** The failure of a program that has to fail with a `FabricError`. */
+export const failure = <A, R>(program: Effect.Effect<A, FabricError, R>): Effect.Effect<FabricError, A, R> =>
+  Effect.flip(program)
+
+/** Runs a program while the test clock goes on, a second at a time, until it is over. */
+export const inTime = <A, E, R>(program: Effect.Effect<A, E, R>, seconds = 600): Effect.Effect<A, E, R> =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.fork(program)
+    for (let second = 0; second < seconds && fiber.unsafePoll() === null; second++) {
+      yield* TestClock.adjust("1 second")
+    }
+    if (fiber.unsafePoll() === null) yield* Fiber.interruptFork(fiber)
+    return yield* Fiber.join(fiber)
+  })
