@@ -16,6 +16,19 @@ const PROBE_DELAY = 30_000
 /** Idle connections kept an endpoint: more than the requests a gateway takes in parallel (protocol.md 7). */
 const MOST_IDLE = 512
 
+/**
+ * Deno's `node:http` sends a request again by itself, body and all, when it loses a connection that was used
+ * before. What has been sent would no longer be known, and a chunk sent twice is refused and leaks.
+ */
+const RESENDS = "Deno" in globalThis
+
+const refuseSecondSocket = (request: Http.ClientRequest): void => {
+  let sockets = 0
+  request.on("socket", () => {
+    if (++sockets > 1) request.destroy(Object.assign(new Error("connection lost"), { code: "ECONNRESET" }))
+  })
+}
+
 /** The connections to one endpoint. */
 export class Pool {
   readonly #secure: boolean
@@ -48,7 +61,7 @@ export class Pool {
     if (outgoing.body !== undefined || outgoing.method === "POST" || outgoing.method === "PUT") {
       headers.push("Content-Length", String(bodySize(outgoing.body)))
     }
-    return (this.#secure ? Https : Http).request({
+    const request = (this.#secure ? Https : Http).request({
       agent: this.#agent,
       host: this.#host,
       port: this.#port,
@@ -56,6 +69,8 @@ export class Pool {
       path: outgoing.target,
       headers,
     })
+    if (RESENDS) refuseSecondSocket(request)
+    return request
   }
 
   /** This endpoint has answered, so it speaks what we speak. */

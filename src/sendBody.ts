@@ -4,7 +4,6 @@
  * @module
  */
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type * as Http from "node:http"
 import type { Body, Watch } from "./Exchange.ts"

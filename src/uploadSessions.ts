@@ -13,7 +13,7 @@ import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
 import { makeOperation, readJson, readNothing } from "./makeOperation.ts"
 import type { Operation } from "./Operation.ts"
 import { optionalTimeout } from "./ServerTimeout.ts"
-import { ByteRange, SessionId, UploadSession, UploadSessions } from "./UploadSession.ts"
+import { type ByteRange, SessionId, type UploadSession, UploadSessions } from "./UploadSession.ts"
 
 type Timeout = { readonly timeout?: number | undefined }
 

@@ -85,6 +85,18 @@ describe("on sockets", () => {
       }
     }))
 
+  it.scoped("sends a request once, also when a connection that was used before is lost", () =>
+    Effect.gen(function* () {
+      let requests = 0
+      const { port } = yield* serveTcp((socket) =>
+        socket.on("data", () =>
+          ++requests === 2 ? socket.destroy() : socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+      )
+      const error = yield* Effect.zipRight(remove, failure(remove)).pipe(Effect.provide(at(`http://127.0.0.1:${port}`)))
+      assert.strictEqual(error.reason._tag, "Unreachable")
+      assert.strictEqual(requests, 2)
+    }))
+
   it.scoped("interruption hangs up", () =>
     Effect.gen(function* () {
       const arrived = yield* Deferred.make<void>()
