@@ -1,0 +1,148 @@
+/**
+ * Error codes, and the status, reason phrase and message that go with them (protocol.md 2, 2.1).
+ *
+ * @module
+ */
+
+/** Why the image store refused: the printed code, and the error's own message when it carries one. */
+export interface Failure {
+  /** Such as `NotFound` or `FABRIC_E_TIMEOUT`. */
+  readonly code: string
+  /** Replaces the fixed text of the code. */
+  readonly message?: string
+}
+
+const make = (code: string, message?: string): Failure => message === undefined ? { code } : { code, message }
+
+export const invalidArgument: Failure = make("E_INVALIDARG")
+export const accessDenied: Failure = make("E_ACCESSDENIED")
+export const aborted: Failure = make("E_ABORT")
+export const notFound: Failure = make("NotFound")
+export const operationsPending: Failure = make("OperationsPending")
+export const timedOut: Failure = make("FABRIC_E_TIMEOUT")
+export const fileNotFound: Failure = make("FABRIC_E_FILE_NOT_FOUND")
+export const nameDoesNotExist: Failure = make("FABRIC_E_NAME_DOES_NOT_EXIST")
+export const pathTooLong: Failure = make("FABRIC_E_PATH_TOO_LONG")
+export const ioError: Failure = make("FABRIC_E_IMAGESTORE_IOERROR")
+export const reservedDirectory: Failure = make("FABRIC_E_IMAGEBUILDER_RESERVED_DIRECTORY_ERROR")
+export const rangeNotSatisfiable: Failure = make("FABRIC_E_UPLOAD_SESSION_RANGE_NOT_SATISFIABLE")
+export const idConflict: Failure = make("FABRIC_E_UPLOAD_SESSION_ID_CONFLICT")
+export const invalidSessionId: Failure = make(
+  "FABRIC_E_INVALID_UPLOAD_SESSION_ID",
+  "The upload session identity is invalid.",
+)
+export const messageTooLarge: Failure = make("FABRIC_E_MESSAGE_TOO_LARGE")
+export const valueTooLarge: Failure = make("FABRIC_E_VALUE_TOO_LARGE")
+export const noImageStoreService: Failure = make("FABRIC_E_SERVICE_DOES_NOT_EXIST")
+export const timeoutNotPositive: Failure = make(
+  "E_INVALIDARG",
+  "The timeout specified for client APIs must be greater than zero",
+)
+
+/** The joined chunks are not as long as the session's first chunk said (protocol.md 4.5 step 4). */
+export const sizeMismatch = (path: string, expected: number, merged: number): Failure =>
+  make(
+    "E_INVALIDARG",
+    `Upload failed due to an internal error. Image store file ${path} should have ${expected} bytes, has ${merged}.`,
+  )
+
+const MESSAGES: Readonly<Record<string, string>> = {
+  E_INVALIDARG: "Invalid argument",
+  E_ACCESSDENIED: "Access denied.",
+  E_ABORT: "Operation canceled.",
+  FABRIC_E_TIMEOUT: "Operation timed out.",
+  FABRIC_E_FILE_NOT_FOUND: "File not found",
+  FABRIC_E_DIRECTORY_NOT_FOUND: "Directory not found",
+  FABRIC_E_PATH_TOO_LONG: "Path is too long",
+  FABRIC_E_NAME_DOES_NOT_EXIST: "Name does not exist.",
+  FABRIC_E_VALUE_TOO_LARGE: "Invalid argument",
+  FABRIC_E_MESSAGE_TOO_LARGE: "Fabric Message is too large",
+  FABRIC_E_SERVICE_TOO_BUSY: "The service cannot process the request because it is too busy. Please retry.",
+}
+
+/** The text that goes out with a code: a code without one prints the word `Null`. */
+export const messageOf = (failure: Failure): string => failure.message ?? MESSAGES[failure.code] ?? "Null"
+
+const fabric = (status: number, names: string): ReadonlyArray<readonly [string, number]> =>
+  names.trim().split(/\s+/).map((name) => [`FABRIC_E_${name}`, status])
+
+// The whole mapping of protocol.md 2.1. What is not in it is a 500.
+const STATUSES: ReadonlyMap<string, number> = new Map([
+  ["E_INVALIDARG", 400],
+  ["E_ACCESSDENIED", 403],
+  ["NotFound", 404],
+  ["E_NOTIMPL", 501],
+  ["E_ABORT", 503],
+  ...fabric(
+    400,
+    `INVALID_PARTITION_KEY IMAGEBUILDER_VALIDATION_ERROR IMAGEBUILDER_RESERVED_DIRECTORY_ERROR INVALID_ADDRESS
+     APPLICATION_NOT_UPGRADING APPLICATION_UPGRADE_VALIDATION_ERROR FABRIC_NOT_UPGRADING
+     FABRIC_UPGRADE_VALIDATION_ERROR INVALID_ALLOWED_COMMON_NAME_LIST INVALID_CONFIGURATION
+     INVALID_CREDENTIAL_TYPE INVALID_CREDENTIALS INVALID_NAME_URI INVALID_PROTECTION_LEVEL
+     INVALID_SUBJECT_NAME INVALID_X509_FIND_TYPE INVALID_X509_STORE INVALID_X509_STORE_LOCATION
+     INVALID_X509_STORE_NAME INVALID_X509_THUMBPRINT INVALID_X509_NAME_LIST PATH_TOO_LONG KEY_TOO_LARGE
+     SERVICE_AFFINITY_CHAIN_NOT_SUPPORTED INVALID_ATOMIC_GROUP VALUE_EMPTY REPAIR_TASK_NOT_FOUND
+     USER_ROLE_CLIENT_CERTIFICATE_NOT_CONFIGURED SERVICE_TYPE_NOT_REGISTERED INVALID_OPERATION
+     TRANSACTION_NOT_ACTIVE TRANSACTION_TOO_LARGE CONFIGURATION_SECTION_NOT_FOUND INVALID_DIRECTORY
+     UPGRADE_DOMAIN_ALREADY_COMPLETED INVALID_SERVICE_TYPE REPLICATION_OPERATION_TOO_LARGE
+     INSUFFICIENT_CLUSTER_CAPACITY CONSTRAINT_KEY_UNDEFINED CONSTRAINT_NOT_SATISFIED
+     INVALID_PACKAGE_SHARING_POLICY PREDEPLOYMENT_NOT_ALLOWED MULTITHREADED_TRANSACTIONS_NOT_ALLOWED
+     CERTIFICATE_NOT_FOUND INVALID_BACKUP_SETTING INVALID_RESTORE_DATA RESTORE_SAFE_CHECK_FAILED
+     DUPLICATE_BACKUPS INVALID_BACKUP_CHAIN INVALID_BACKUP MISSING_FULL_BACKUP INVALID_REPLICA_OPERATION
+     INVALID_REPLICA_STATE BACKUP_IN_PROGRESS INVALID_PARTITION_OPERATION INVALID_TEST_COMMAND_STATE
+     INVALID_PARTITION_SELECTOR INVALID_REPLICA_SELECTOR CHAOS_ALREADY_RUNNING STOP_IN_PROGRESS
+     ALREADY_STOPPED NODE_IS_UP NODE_IS_DOWN NODE_TRANSITION_IN_PROGRESS INVALID_INSTANCE_ID
+     INVALID_DURATION UPLOAD_SESSION_RANGE_NOT_SATISFIABLE INVALID_DNS_NAME
+     INVALID_FOR_STATEFUL_SERVICES INVALID_FOR_STATELESS_SERVICES
+     ONLY_VALID_FOR_STATEFUL_PERSISTENT_SERVICES INVALID_UPLOAD_SESSION_ID BACKUP_NOT_ENABLED
+     BACKUP_POLICY_DOES_NOT_EXIST FAULT_ANALYSIS_SERVICE_NOT_ENABLED INVALID_SERVICE_SCALING_POLICY
+     COMPOSE_DEPLOYMENT_NOT_UPGRADING VOLUME_NOT_FOUND NETWORK_NOT_FOUND ENDPOINT_NOT_REFERENCED`,
+  ),
+  ...fabric(401, "SERVER_AUTHENTICATION_FAILED"),
+  ...fabric(
+    404,
+    `NODE_NOT_FOUND APPLICATION_TYPE_NOT_FOUND APPLICATION_NOT_FOUND SERVICE_TYPE_NOT_FOUND
+     SERVICE_DOES_NOT_EXIST SERVICE_TYPE_TEMPLATE_NOT_FOUND PARTITION_NOT_FOUND REPLICA_DOES_NOT_EXIST
+     SERVICE_GROUP_DOES_NOT_EXIST ENDPOINT_NOT_FOUND CODE_PACKAGE_NOT_FOUND
+     CONFIGURATION_PACKAGE_NOT_FOUND CONFIGURATION_PARAMETER_NOT_FOUND DATA_PACKAGE_NOT_FOUND
+     DIRECTORY_NOT_FOUND FABRIC_VERSION_NOT_FOUND FILE_NOT_FOUND NAME_DOES_NOT_EXIST
+     PROPERTY_DOES_NOT_EXIST ENUMERATION_COMPLETED SERVICE_MANIFEST_NOT_FOUND KEY_NOT_FOUND
+     HEALTH_ENTITY_NOT_FOUND SERVICE_ENDPOINT_RESOURCE_NOT_FOUND DNS_SERVICE_NOT_FOUND
+     COMPOSE_DEPLOYMENT_NOT_FOUND`,
+  ),
+  ...fabric(
+    409,
+    `APPLICATION_TYPE_ALREADY_EXISTS APPLICATION_ALREADY_EXISTS APPLICATION_ALREADY_IN_TARGET_VERSION
+     APPLICATION_TYPE_PROVISION_IN_PROGRESS APPLICATION_UPGRADE_IN_PROGRESS SERVICE_ALREADY_EXISTS
+     SERVICE_GROUP_ALREADY_EXISTS APPLICATION_TYPE_IN_USE FABRIC_ALREADY_IN_TARGET_VERSION
+     FABRIC_VERSION_ALREADY_EXISTS FABRIC_VERSION_IN_USE FABRIC_UPGRADE_IN_PROGRESS NAME_ALREADY_EXISTS
+     NAME_NOT_EMPTY PROPERTY_CHECK_FAILED SERVICE_METADATA_MISMATCH SERVICE_TYPE_MISMATCH WRITE_CONFLICT
+     HEALTH_STALE_REPORT SEQUENCE_NUMBER_CHECK_FAILED INSTANCE_ID_MISMATCH NODE_HAS_NOT_STOPPED_YET
+     REPAIR_TASK_ALREADY_EXISTS SERVICE_TYPE_ALREADY_REGISTERED APPLICATION_UPDATE_IN_PROGRESS
+     HEALTH_MAX_REPORTS_REACHED DUPLICATE_SERVICE_NOTIFICATION_FILTER_NAME PRIMARY_ALREADY_EXISTS
+     SECONDARY_ALREADY_EXISTS TEST_COMMAND_OPERATION_ID_ALREADY_EXISTS UPLOAD_SESSION_ID_CONFLICT
+     COMPOSE_DEPLOYMENT_ALREADY_EXISTS RESTORE_SOURCE_TARGET_PARTITION_MISMATCH
+     BACKUP_POLICY_ALREADY_EXISTS NETWORK_IN_USE`,
+  ),
+  ...fabric(413, "MESSAGE_TOO_LARGE VALUE_TOO_LARGE"),
+  ...fabric(502, "GATEWAY_NOT_REACHABLE"),
+  ...fabric(
+    503,
+    `NO_WRITE_QUORUM NOT_PRIMARY NOT_READY OBJECT_CLOSED SERVICE_OFFLINE CONNECTION_CLOSED_BY_REMOTE_END
+     RECONFIGURATION_PENDING REPLICATION_QUEUE_FULL SERVICE_TOO_BUSY`,
+  ),
+  ...fabric(504, "COMMUNICATION_ERROR OPERATION_NOT_COMPLETE TIMEOUT"),
+])
+
+/** The HTTP status of a code. */
+export const statusOf = (code: string): number => STATUSES.get(code) ?? 500
+
+/** The reason phrase of a code: mostly the code itself (protocol.md 2). */
+export const reasonOf = (code: string): string =>
+  code === "E_INVALIDARG"
+    ? "Bad Request"
+    : code === "E_ACCESSDENIED"
+    ? "Access Denied"
+    : code === "E_NOTIMPL"
+    ? "Not Implemented"
+    : code

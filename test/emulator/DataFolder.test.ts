@@ -1,0 +1,193 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import { Buffer } from "node:buffer"
+import * as fs from "node:fs"
+import * as http from "node:http"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as process from "node:process"
+import { Emulator, type EmulatorOptions } from "../../src/emulator/mod.ts"
+import { commit, discard, list, putChunk, putFile, removeContent, T, upload } from "./support/calls.ts"
+import { talk } from "./support/socket.ts"
+
+/** A folder inside another one, so that anything beside it is noticed. */
+const folder = Effect.acquireRelease(
+  Effect.sync(() => {
+    const around = fs.mkdtempSync(path.join(os.tmpdir(), "emulator-"))
+    return { around, data: path.join(around, "data") }
+  }),
+  ({ around }) => Effect.sync(() => fs.rmSync(around, { recursive: true })),
+)
+
+const with_ = (data: string, options: EmulatorOptions = {}) =>
+  Effect.provide(Emulator.layer({ ...options, data }))
+
+const contentOf = (data: string) => fs.readdirSync(path.join(data, "content"))
+const recordsOf = (data: string) => fs.readdirSync(path.join(data, "files"))
+
+const texts = Effect.gen(function* () {
+  const { files } = yield* Emulator
+  return yield* Effect.forEach(yield* files, (file) => Effect.map(file.text, (text) => [file.path, text]))
+})
+
+describe("a data folder", () => {
+  it.scoped("keeps files between runs, and sessions not", () =>
+    Effect.gen(function* () {
+      const { data } = yield* folder
+      const versions = yield* Effect.gen(function* () {
+        yield* putFile("App/a", "by put")
+        yield* upload("App/b", "by session")
+        yield* putChunk("App/c", [0, 4], 10, { id: T })
+        return (yield* (yield* Emulator).files).map(({ version }) => version)
+      }).pipe(with_(data))
+      yield* Effect.gen(function* () {
+        const emulator = yield* Emulator
+        assert.deepStrictEqual(yield* texts, [["App/a", "by put"], ["App/b", "by session"]])
+        assert.lengthOf(yield* emulator.sessions, 0)
+        assert.lengthOf(contentOf(data), 2, "staged chunks are gone")
+        assert.deepStrictEqual((yield* emulator.files).map(({ version }) => version), versions)
+        yield* putFile("app/A", "again")
+        assert.isAbove((yield* emulator.files)[0]!.version, Math.max(...versions))
+        assert.deepStrictEqual((yield* texts)[0], ["App/a", "again"])
+      }).pipe(with_(data))
+    }))
+
+  it.scoped("shares the bytes of chunks with the file, and removes them with their last owner", () =>
+    Effect.gen(function* () {
+      const { data } = yield* folder
+      yield* Effect.gen(function* () {
+        yield* putChunk("a", [0, 4], 10)
+        yield* putChunk("a", [5, 9], 10)
+        yield* commit()
+        assert.lengthOf(contentOf(data), 2)
+        yield* discard()
+        assert.lengthOf(contentOf(data), 2)
+        yield* removeContent("a")
+        assert.lengthOf(contentOf(data), 0)
+        assert.lengthOf(recordsOf(data), 0)
+        yield* putChunk("a", [0, 4], 10)
+        yield* putChunk("a", [0, 4], 10)
+        assert.lengthOf(contentOf(data), 1, "a refused chunk leaves nothing here")
+      }).pipe(with_(data))
+    }))
+
+  it.scoped("shows no half file after a crash", () =>
+    Effect.gen(function* () {
+      const { data } = yield* folder
+      yield* Effect.zipRight(putFile("a", "old"), putFile("b", "kept")).pipe(with_(data))
+      // As if the emulator had died in the middle of a body, of a record, and between two versions.
+      fs.writeFileSync(path.join(data, "content", "99"), "half a bo")
+      fs.writeFileSync(path.join(data, "files", "98.json.tmp"), `{"path":"c","ver`)
+      const [record] = recordsOf(data).sort()
+      const old = JSON.parse(fs.readFileSync(path.join(data, "files", record!), "utf8"))
+      fs.copyFileSync(path.join(data, "content", old.segments[0].name), path.join(data, "content", "97"))
+      fs.writeFileSync(
+        path.join(data, "files", "97.json"),
+        JSON.stringify({ ...old, version: 97, segments: [{ name: "97", size: 3 }] }),
+      )
+      yield* Effect.gen(function* () {
+        assert.deepStrictEqual(yield* texts, [["a", "old"], ["b", "kept"]])
+        assert.deepStrictEqual(contentOf(data).sort(), ["2", "97"])
+        assert.deepStrictEqual(recordsOf(data).sort(), ["2.json", "97.json"])
+      }).pipe(with_(data))
+    }))
+
+  it.scoped("is all that paths can reach", () =>
+    Effect.gen(function* () {
+      const { around, data } = yield* folder
+      fs.mkdirSync(data)
+      const names = [
+        "..%5C..%5Cx",
+        "..%2F..%2Fx",
+        "%2Fetc%2Fx",
+        "C%3A%5Cx",
+        "a%00b",
+        "CON",
+        "%5C%5Cserver%5Cshare",
+        "a%2F..%2F..%2Fb",
+      ]
+      for (const system of ["windows", "linux"] as const) {
+        yield* Effect.forEach(names, (name) =>
+          Effect.zipRight(putFile(name, "x"), Effect.ignore(upload(name, "y"))))
+          .pipe(with_(data, { os: system }))
+      }
+      assert.deepStrictEqual(fs.readdirSync(around), ["data"])
+      assert.deepStrictEqual(fs.readdirSync(data).sort(), ["content", "files"])
+      for (const name of [...contentOf(data), ...recordsOf(data)]) {
+        assert.match(name, /^\d+(\.json)?$/)
+      }
+    }))
+
+  it.scoped("lists empty files, which have no bytes to keep", () =>
+    Effect.gen(function* () {
+      const { data } = yield* folder
+      yield* putFile("App/_.dir", "").pipe(with_(data))
+      assert.lengthOf(contentOf(data), 0)
+      assert.include((yield* list("App").pipe(with_(data))).body, `"FileSize":"0"`)
+    }))
+
+  it.scoped(
+    "takes large bodies without holding them, and gives them back in pieces",
+    () =>
+      Effect.gen(function* () {
+        const { data } = yield* folder
+        const { emulator, url } = yield* Emulator.serve({ port: 0, data }).pipe(
+          Logger.withMinimumLogLevel(LogLevel.None),
+        )
+        const size = 192 * 1024 * 1024
+        const before = process.memoryUsage().arrayBuffers
+        let peak = 0
+        yield* Effect.async<void>((resume) => {
+          const piece = Buffer.alloc(1024 * 1024, "x")
+          const { port } = new URL(url)
+          const request = http.request({
+            port,
+            host: "127.0.0.1",
+            method: "PUT",
+            path: "/ImageStore/big?api-version=6.0",
+            headers: { "Content-Length": String(size) },
+          }, (response) => response.resume().on("end", () => resume(Effect.void)))
+          let sent = 0
+          const more = (): void => {
+            while (sent < size) {
+              sent += piece.byteLength
+              peak = Math.max(peak, process.memoryUsage().arrayBuffers - before)
+              if (!request.write(piece)) return void request.once("drain", more)
+            }
+            request.end()
+          }
+          more()
+        })
+        const file = (yield* emulator.files)[0]!
+        assert.strictEqual(file.size, size)
+        assert.strictEqual(
+          yield* file.sha256,
+          // printf of that many x through sha256sum
+          "d43868c083d6936692e72d1cee98d9590c001639f9d44c96edf86bad99f729c2",
+        )
+        assert.isBelow(peak, 96 * 1024 * 1024)
+      }),
+    60_000,
+  )
+
+  it.scoped("drops what a cut body had written", () =>
+    Effect.gen(function* () {
+      const { data } = yield* folder
+      const { emulator, url } = yield* Emulator.serve({ port: 0, data }).pipe(
+        Logger.withMinimumLogLevel(LogLevel.None),
+      )
+      yield* talk(
+        url,
+        "PUT /ImageStore/a?api-version=6.0 HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n12345",
+        {
+          hangUp: true,
+        },
+      )
+      yield* Effect.repeat(Effect.promise(() => new Promise(setImmediate)), {
+        until: () => Effect.map(emulator.leaked, (leaked) => leaked > 0),
+      })
+      assert.lengthOf(contentOf(data), 0)
+    }))
+})
