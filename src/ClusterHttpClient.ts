@@ -255,7 +255,9 @@ const secureContext = (
   return Either.try({
     try: () => {
       // Deno puts off what is wrong with a key until a handshake.
-      if (options.key !== undefined) createPrivateKey({ key: options.key as string, passphrase: options.passphrase })
+      if (options.key !== undefined) {
+        createPrivateKey({ key: options.key as string, passphrase: options.passphrase })
+      }
       Tls.createSecureContext(options)
       return options
     },

@@ -19,7 +19,7 @@ import { ClusterHttpClient } from "./ClusterHttpClient.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { type Endpoint, Endpoints } from "./Endpoints.ts"
 import { type Answer, bodySize, type Exchange, exchange, type Expired } from "./Exchange.ts"
-import { FabricConfig } from "./FabricConfig.ts"
+import { FabricConfig, type RetryPolicy } from "./FabricConfig.ts"
 import { FabricError, type FabricErrorReason, meansNotFound, meansRetry } from "./FabricError.ts"
 import type { NoAnswer } from "./NoAnswer.ts"
 import { Observer, withSpan } from "./observability.ts"
@@ -31,6 +31,10 @@ const LONGEST_RETRY_AFTER = 300_000
 interface Shape {
   /** Runs an operation to its end: attempts, delays, fail-over. */
   readonly run: RunOperation
+  /** The same client without repeats, for callers that look at what has happened before they repeat. */
+  readonly once: Shape
+  /** Scheme, host and port of every endpoint. */
+  readonly origins: ReadonlyArray<string>
   /** Host and port of the endpoint that would be asked now. */
   readonly endpoint: () => string
   /** Whether that endpoint has upload sessions; `undefined` until an operation has shown it. */
@@ -69,28 +73,43 @@ export class FabricClient extends Base {
 
 const makeClient = (config: FabricConfig["Type"], send: Exchange, deadlines: Deadlines): Shape => {
   const endpoints = new Endpoints(config.endpoints)
-  const run: RunOperation = (operation, request, timeout) =>
-    Effect.withFiberRuntime((fiber) =>
-      withSpan(fiber, operation, request, (span) => {
-        const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
-        const observer = new Observer(fiber, operation.name, clock.unsafeCurrentTimeMillis(), span)
-        return new Call(cluster, operation, request, timeout ?? config.timeout, clock, observer).attempt()
-      })
-    )
-  const cluster: Cluster = {
-    config,
-    send,
-    grace: Duration.toMillis(config.grace),
-    total: Option.match(config.totalTimeout, { onNone: () => Infinity, onSome: Duration.toMillis }),
-    deadlines,
-    endpoints,
-    run,
+  const known = {
+    origins: config.endpoints.map(({ origin }) => origin),
+    endpoint: () => endpoints.current.host,
+    hasSessions: () => endpoints.current.sessions,
   }
-  return { run, endpoint: () => endpoints.current.host, hasSessions: () => endpoints.current.sessions }
+  const runner = (times: number): RunOperation => {
+    const run: RunOperation = (operation, request, timeout) =>
+      Effect.withFiberRuntime((fiber) =>
+        withSpan(fiber, operation, request, (span) => {
+          const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+          const observer = new Observer(fiber, operation.name, clock.unsafeCurrentTimeMillis(), span)
+          return new Call(cluster, operation, request, timeout ?? config.timeout, clock, observer).attempt()
+        })
+      )
+    const cluster: Cluster = {
+      retry: { ...config.retry, times },
+      send,
+      grace: Duration.toMillis(config.grace),
+      total: Option.match(config.totalTimeout, { onNone: () => Infinity, onSome: Duration.toMillis }),
+      deadlines,
+      endpoints,
+      run,
+    }
+    return run
+  }
+  const once: Shape = {
+    ...known,
+    run: runner(0),
+    get once() {
+      return once
+    },
+  }
+  return { ...known, run: runner(config.retry.times), once }
 }
 
 interface Cluster {
-  readonly config: FabricConfig["Type"]
+  readonly retry: RetryPolicy
   readonly send: Exchange
   /** Milliseconds. */
   readonly grace: number
@@ -183,7 +202,7 @@ class Call<A> {
   /** What a failed attempt leads to: an error, another attempt, or a success after all. */
   #failed(endpoint: Endpoint, reason: FabricErrorReason, wait: number): Effect.Effect<A, FabricError> {
     const operation = this.#operation
-    const { config, endpoints } = this.#cluster
+    const { endpoints, retry } = this.#cluster
     if (operation.goneMeansDone && this.#mayHaveWorked && meansNotFound(reason)) {
       return this.#succeed(undefined as A, 404)
     }
@@ -196,7 +215,7 @@ class Call<A> {
     }
     const thisOne = mayHaveWorked(reason)
     this.#mayHaveWorked ||= thisOne
-    if (!meansRetry(reason) || this.#attempts > config.retry.times) return this.#fail(endpoint, reason)
+    if (!meansRetry(reason) || this.#attempts > retry.times) return this.#fail(endpoint, reason)
     return Effect.flatMap(this.#delay(wait), (delay) => {
       // A repeat that would begin after the end of the call is not waited for.
       if (this.#clock.unsafeCurrentTimeMillis() + delay >= this.#end) return this.#fail(endpoint, reason)
@@ -226,7 +245,7 @@ class Call<A> {
 
   /** Milliseconds until the next attempt: they double up to a limit, and a part of them is drawn at random. */
   #delay(wait: number): Effect.Effect<number> {
-    const { firstDelay, jitter, maxDelay } = this.#cluster.config.retry
+    const { firstDelay, jitter, maxDelay } = this.#cluster.retry
     const full = Math.min(
       Duration.toMillis(firstDelay) * 2 ** (this.#attempts - 1),
       Duration.toMillis(maxDelay),

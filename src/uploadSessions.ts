@@ -64,6 +64,19 @@ export const GetUploadSessionsParams: Schema.Struct<{
   timeout: typeof optionalTimeout
 }> = Schema.Struct({ path: ImageStorePath, timeout: optionalTimeout })
 
+const byPath = {
+  name: "GetImageStoreUploadSessionByPath",
+  action: "list the upload sessions of",
+  method: "GET",
+  apiVersion: "6.0",
+  usesSessions: true,
+} as const
+
+const byPathRequest = ({ path }: { readonly path: ImageStorePath }) => ({
+  path: `/ImageStore/${escapePath(path)}/$/GetUploadSession`,
+  subject: path,
+})
+
 /**
  * Reads all upload sessions for a file. They are found by the path as their first chunk spelled it, letter by
  * letter; none is no error.
@@ -73,14 +86,28 @@ export const GetUploadSessionsParams: Schema.Struct<{
 export const getUploadSessions: (
   params: { readonly path: string } & Timeout,
 ) => Effect.Effect<ReadonlyArray<UploadSession>, FabricError, FabricClient> = makeOperation({
-  name: "GetImageStoreUploadSessionByPath",
-  action: "list the upload sessions of",
-  method: "GET",
-  apiVersion: "6.0",
-  usesSessions: true,
+  ...byPath,
   params: GetUploadSessionsParams,
-  request: ({ path }) => ({ path: `/ImageStore/${escapePath(path)}/$/GetUploadSession`, subject: path }),
+  request: byPathRequest,
   read: readSessions,
+})
+
+/** The sessions for a file, and the server's own clock: `undefined` where it did not say. */
+export const getSessionsAndTime: (
+  params: { readonly path: string },
+) => Effect.Effect<
+  { readonly sessions: ReadonlyArray<UploadSession>; readonly now: Date | undefined },
+  FabricError,
+  FabricClient
+> = makeOperation({
+  ...byPath,
+  params: GetUploadSessionsParams,
+  request: byPathRequest,
+  read: (answer) =>
+    Either.map(readSessions(answer), (sessions) => {
+      const now = new Date(String(answer.headers.date))
+      return { sessions, now: Number.isNaN(now.getTime()) ? undefined : now }
+    }),
 })
 
 /** What {@link commitUploadSession} takes. */

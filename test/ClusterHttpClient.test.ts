@@ -89,10 +89,17 @@ describe("on sockets", () => {
     Effect.gen(function* () {
       let requests = 0
       const { port } = yield* serveTcp((socket) =>
-        socket.on("data", () =>
-          ++requests === 2 ? socket.destroy() : socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+        socket.on(
+          "data",
+          () =>
+            ++requests === 2
+              ? socket.destroy()
+              : socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        )
       )
-      const error = yield* Effect.zipRight(remove, failure(remove)).pipe(Effect.provide(at(`http://127.0.0.1:${port}`)))
+      const error = yield* Effect.zipRight(remove, failure(remove)).pipe(
+        Effect.provide(at(`http://127.0.0.1:${port}`)),
+      )
       assert.strictEqual(error.reason._tag, "Unreachable")
       assert.strictEqual(requests, 2)
     }))

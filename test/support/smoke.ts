@@ -2,7 +2,15 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import assert from "node:assert"
-import { deleteUploadSession, FabricClient, FabricError, getUploadSession, listContent, putChunk, putFile } from "../../mod.ts"
+import {
+  deleteUploadSession,
+  FabricClient,
+  FabricError,
+  getUploadSession,
+  listContent,
+  putChunk,
+  putFile,
+} from "../../mod.ts"
 import { Emulator, Fault } from "../../src/emulator/mod.ts"
 import * as Stream from "effect/Stream"
 
@@ -12,7 +20,13 @@ const session = Effect.map(getUploadSession({ sessionId }), Option.map(({ expect
 const program = Effect.gen(function* () {
   const { emulator, url } = yield* Emulator.serve({ port: 0 })
   yield* Effect.gen(function* () {
-    yield* putChunk({ path: "App/a.bin", sessionId, range: { first: 0, last: 1 }, size: 4, bytes: new Uint8Array(2) })
+    yield* putChunk({
+      path: "App/a.bin",
+      sessionId,
+      range: { first: 0, last: 1 },
+      size: 4,
+      bytes: new Uint8Array(2),
+    })
     assert.deepEqual(yield* session, Option.some([{ first: 2, last: 3 }]))
     yield* emulator.inject(Fault.dropAnswer, { on: "DeleteImageStoreUploadSession" })
     yield* deleteUploadSession({ sessionId })
@@ -20,10 +34,12 @@ const program = Effect.gen(function* () {
     assert.ok((yield* Effect.flip(deleteUploadSession({ sessionId }))).isNotFound)
     yield* putFile({ path: "App/b.bin", bytes: new Uint8Array(1_000_000) })
     assert.equal(yield* Stream.runCount(listContent({ path: "App" })), 1)
-    assert.ok(FabricError.isRetryable(yield* Effect.flip(Effect.provide(
-      deleteUploadSession({ sessionId }),
-      FabricClient.layerCluster({ endpoints: ["http://127.0.0.1:1"], retry: { times: 0 } }),
-    ))))
+    assert.ok(FabricError.isRetryable(
+      yield* Effect.flip(Effect.provide(
+        deleteUploadSession({ sessionId }),
+        FabricClient.layerCluster({ endpoints: ["http://127.0.0.1:1"], retry: { times: 0 } }),
+      )),
+    ))
   }).pipe(Effect.provide(FabricClient.layerCluster({ endpoints: [url], retry: { firstDelay: "10 millis" } })))
 })
 

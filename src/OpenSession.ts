@@ -1,0 +1,268 @@
+/**
+ * An upload session while it is open: its chunks, its commit, its end, and the record of each.
+ *
+ * @module
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import { deleteUploadSession } from "./deleteUploadSession.ts"
+import { FabricClient } from "./FabricClient.ts"
+import type { FabricError } from "./FabricError.ts"
+import type { Journal, JournalEntry, JournalError } from "./JournalEntry.ts"
+import { Patience } from "./Patience.ts"
+import { arrived } from "./ranges.ts"
+import { type CommitOutcome, findFile, settleCommit } from "./settleCommit.ts"
+import type { ByteRange, SessionId } from "./UploadSession.ts"
+import { getUploadSession, putChunk } from "./uploadSessions.ts"
+
+/** Seconds that the cluster may work on a chunk: short, because so long a lost one may still arrive. */
+export const CHUNK_TIMEOUT = 30
+/** Milliseconds after its timeout in which a chunk may still arrive. */
+const GRACE = 5000
+/** Milliseconds that the end of a session may take without getting further, and seconds that one request of it may. */
+const END_PATIENCE = 60_000
+const END_TIMEOUT = 20
+
+/** Why a session has to be given up for a new one. */
+export type Broken =
+  | { readonly _tag: "Useless"; readonly error: FabricError }
+  | { readonly _tag: "ChunkTooLarge"; readonly error: FabricError }
+  /** The cluster expects what does not end where chunks end. */
+  | { readonly _tag: "OffGrid" }
+  /** All is there, and yet it cannot be committed. */
+  | { readonly _tag: "Poisoned" }
+
+/** What happens on the way. */
+export interface SessionHooks {
+  /** A chunk goes out, for the first time or again. */
+  readonly sending: (range: ByteRange) => Effect.Effect<void>
+  /** An attempt failed and is repeated. */
+  readonly retried: (error: FabricError) => Effect.Effect<void>
+  /** A chunk arrived. */
+  readonly arrived: (range: ByteRange) => Effect.Effect<void>
+  readonly committing: Effect.Effect<void>
+}
+
+/** One session, from its record before the first chunk to its death. */
+export class OpenSession {
+  readonly sessionId: SessionId
+  /** Set when the session cannot be brought to an end; its error has been the result of a chunk. */
+  broken: Broken | undefined
+  readonly #entry: JournalEntry
+  readonly #journal: Journal
+  readonly #patience: Patience
+  readonly #hooks: SessionHooks
+  /** A chunk was sent, so the cluster may know the session. */
+  #begun: boolean
+  /** No chunk that was sent can arrive after this time. */
+  #quietAt: number
+  /** What became of the commit cannot be told: then the session is not deleted. */
+  #unsettled = false
+
+  constructor(
+    entry: JournalEntry,
+    begun: boolean,
+    journal: Journal,
+    patience: Patience,
+    hooks: SessionHooks,
+  ) {
+    this.sessionId = entry.sessionId
+    this.#entry = entry
+    this.#begun = begun
+    this.#quietAt = entry.quietAt
+    this.#journal = journal
+    this.#patience = patience
+    this.#hooks = hooks
+  }
+
+  /** What the cluster expects; everything, when it does not know the session. */
+  get expected(): Effect.Effect<ReadonlyArray<ByteRange>, FabricError, FabricClient> {
+    const everything = [{ first: 0, last: this.#entry.size - 1 }]
+    if (!this.#begun) return Effect.succeed(everything)
+    return Effect.map(
+      this.#patience.persist(getUploadSession({ sessionId: this.sessionId })),
+      Option.match({ onNone: () => everything, onSome: ({ expected }) => expected }),
+    )
+  }
+
+  /**
+   * Brings one range to the cluster. Never sends it again before the cluster was asked and the first try can no
+   * longer arrive. `hash` is kept for a resume. Not cut off by interruption while it is under way.
+   */
+  put(
+    range: ByteRange,
+    bytes: Uint8Array,
+    hash: string,
+  ): Effect.Effect<void, FabricError | JournalError, FabricClient> {
+    const send = Effect.flatMap(FabricClient, ({ once }) =>
+      Effect.either(putChunk({
+        path: this.#entry.path,
+        sessionId: this.sessionId,
+        range,
+        size: this.#entry.size,
+        bytes,
+        timeout: CHUNK_TIMEOUT,
+      })).pipe(
+        Effect.provideService(FabricClient, once),
+        Effect.tap((result) => Either.isLeft(result) ? this.#noteUnanswered(result.left) : Effect.void),
+        Effect.uninterruptible,
+      ))
+
+    const attempt = (repeat: number): Effect.Effect<void, FabricError, FabricClient> =>
+      Effect.flatMap(Effect.zipRight(this.#hooks.sending(range), send), (result) => {
+        if (Either.isRight(result)) return this.#arrived(range)
+        const error = result.left
+        const { reason } = error
+        if (isRangeRefusal(error)) {
+          return Effect.flatMap(
+            this.#has(range),
+            (has) => has ? this.#arrived(range) : this.#break({ _tag: "Useless", error }),
+          )
+        }
+        if (
+          reason._tag === "Rejected" && (reason.status === 409 || reason.code === "E_INVALIDARG") &&
+          !error.isRetryable
+        ) {
+          return this.#break({ _tag: "Useless", error })
+        }
+        if (reason._tag === "Rejected" && reason.status === 413) {
+          return this.#break({ _tag: "ChunkTooLarge", error })
+        }
+        if (!error.isRetryable) return error
+        const again = Effect.suspend(() => attempt(repeat + 1))
+        const wait = Effect.zipRight(this.#hooks.retried(error), this.#patience.wait(repeat, error))
+        if (neverArrives(error)) return Effect.zipRight(wait, again)
+        return Effect.zipRight(wait, unlessArrived(again))
+      })
+
+    /** Looks, and once more when nothing can arrive any more. */
+    const unlessArrived = (send: Effect.Effect<void, FabricError, FabricClient>) =>
+      Effect.flatMap(this.#has(range), (has) =>
+        has ? this.#arrived(range) : Effect.zipRight(
+          this.#untilQuiet,
+          Effect.flatMap(this.#has(range), (late) => late ? this.#arrived(range) : send),
+        ))
+
+    // What a dead process had begun to send may still arrive.
+    const inherited = this.#entry.hashes[range.first] !== undefined
+    this.#begun = true
+    return Effect.zipRight(
+      this.#journal.update(this.sessionId, { hashes: { [range.first]: hash } }),
+      inherited ? unlessArrived(attempt(0)) : attempt(0),
+    )
+  }
+
+  /** Commits what is complete. */
+  readonly commit: Effect.Effect<CommitOutcome, FabricError | JournalError, FabricClient> = Effect.suspend(
+    () => {
+      const { path, size } = this.#entry
+      const asked = this.#entry.state === "committing"
+      const before = asked
+        ? Effect.succeed(this.#entry.before)
+        : Effect.map(this.#patience.persist(findFile(path)), (file) =>
+          Option.getOrUndefined(Option.map(file, ({ version }) => version)))
+      return Effect.flatMap(before, (before) =>
+        this.#journal.update(this.sessionId, {
+          state: "committing",
+          ...(before === undefined ? {} : { before }),
+        }).pipe(
+          Effect.zipRight(this.#hooks.committing),
+          Effect.zipRight(this.#patience.progress),
+          Effect.zipRight(
+            settleCommit({ sessionId: this.sessionId, path, size, before, asked, patience: this.#patience }),
+          ),
+          Effect.tapError((error) =>
+            Effect.sync(() => this.#unsettled = error._tag === "JournalError" || error.isRetryable)
+          ),
+          Effect.uninterruptible,
+        ))
+    },
+  )
+
+  /**
+   * Ends the session: deletes it, and again when a lost chunk can no longer bring it back. Only then its record goes.
+   * Fails when the cluster cannot be brought to it in a minute; the record stays for the next run.
+   */
+  readonly end: Effect.Effect<void, FabricError | JournalError, FabricClient> = Effect.suspend(() => {
+    if (this.#unsettled) return Effect.void
+    if (!this.#begun) return this.#journal.remove(this.sessionId)
+    return this.#journal.update(this.sessionId, { state: "deleting", quietAt: this.#quietAt }).pipe(
+      Effect.zipRight(endSession(this.sessionId, this.#quietAt)),
+      Effect.zipRight(this.#journal.remove(this.sessionId)),
+    )
+  })
+
+  #arrived(range: ByteRange): Effect.Effect<void> {
+    return Effect.zipRight(this.#patience.progress, this.#hooks.arrived(range))
+  }
+
+  #break(broken: Extract<Broken, { readonly error: FabricError }>): Effect.Effect<never, FabricError> {
+    this.broken = broken
+    return broken.error
+  }
+
+  /** Whether the cluster has a range. */
+  #has(range: ByteRange): Effect.Effect<boolean, FabricError, FabricClient> {
+    return Effect.map(
+      this.#patience.persist(getUploadSession({ sessionId: this.sessionId })),
+      Option.exists(({ expected }) => arrived(range, expected)),
+    )
+  }
+
+  #noteUnanswered(error: FabricError): Effect.Effect<void> {
+    if (neverArrives(error)) return Effect.void
+    // An error answer comes when the gateway has given up on the chunk; without one its timeout may still run.
+    const left = error.reason._tag === "Rejected"
+      ? GRACE
+      : error.reason._tag === "TimedOut"
+      ? GRACE
+      : CHUNK_TIMEOUT * 1000 + GRACE
+    return Effect.map(Clock.currentTimeMillis, (now) => {
+      this.#quietAt = Math.max(this.#quietAt, now + left)
+    })
+  }
+
+  readonly #untilQuiet: Effect.Effect<void> = Effect.suspend(() => sleepUntil(this.#quietAt))
+}
+
+const sleepUntil = (time: number): Effect.Effect<void> =>
+  Effect.flatMap(
+    Clock.currentTimeMillis,
+    (now) => time > now ? Effect.sleep(Duration.millis(time - now)) : Effect.void,
+  )
+
+/** Deletes a session for good: now, and once more when no lost chunk can bring it back after `quietAt`. */
+export const endSession = (
+  sessionId: SessionId,
+  quietAt: number,
+): Effect.Effect<void, FabricError, FabricClient> =>
+  Effect.gen(function* () {
+    const remove = Effect.suspend(() =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        new Patience(END_PATIENCE, now).persist(
+          Effect.catchIf(
+            deleteUploadSession({ sessionId, timeout: END_TIMEOUT }),
+            (error) => error.isNotFound || error.reason._tag === "SessionsUnsupported",
+            () => Effect.void,
+          ),
+        ))
+    )
+    yield* remove
+    if (quietAt <= (yield* Clock.currentTimeMillis)) return
+    yield* sleepUntil(quietAt)
+    yield* remove
+  })
+
+/** The chunk is not, or will not be, in the cluster: nothing was sent, or it was refused for good. */
+const neverArrives = ({ reason }: FabricError): boolean =>
+  reason._tag === "Unreachable"
+    ? reason.sent === "no"
+    : reason._tag === "Rejected"
+    ? reason.status < 500
+    : reason._tag !== "TimedOut"
+
+const isRangeRefusal = ({ reason }: FabricError): boolean =>
+  reason._tag === "Rejected" && reason.code === "FABRIC_E_UPLOAD_SESSION_RANGE_NOT_SATISFIABLE"

@@ -1,0 +1,56 @@
+/**
+ * When to give up: measured in time without progress, not in attempts, because an upgrade of the cluster moves its
+ * primary several times.
+ *
+ * @module
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import type { FabricError } from "./FabricError.ts"
+
+/** Milliseconds before the first repeat, doubled with each failure in a row, and at most. */
+const FIRST_DELAY = 500
+const LONGEST_DELAY = 10_000
+
+/** The time that something may take without getting further. */
+export class Patience {
+  readonly #limit: number
+  #since: number
+
+  /** `limit` and `now` are milliseconds. */
+  constructor(limit: number, now: number) {
+    this.#limit = limit
+    this.#since = now
+  }
+
+  /** Something got further. */
+  readonly progress: Effect.Effect<void> = Effect.clockWith((clock) =>
+    Effect.sync(() => {
+      this.#since = clock.unsafeCurrentTimeMillis()
+    })
+  )
+
+  /** Waits before repeat number `repeat`, counted from 0; fails with `error` when the patience is over. */
+  readonly wait = (repeat: number, error: FabricError): Effect.Effect<void, FabricError> =>
+    Effect.clockWith((clock) =>
+      clock.unsafeCurrentTimeMillis() - this.#since >= this.#limit ? error : Effect.flatMap(
+        Random.next,
+        (random) =>
+          Effect.sleep(
+            Duration.millis(Math.min(FIRST_DELAY * 2 ** repeat, LONGEST_DELAY) * (1 - random / 5)),
+          ),
+      )
+    )
+
+  /** Repeats what fails for a moment until it succeeds or the patience is over. */
+  readonly persist = <A, R>(effect: Effect.Effect<A, FabricError, R>): Effect.Effect<A, FabricError, R> => {
+    const attempt = (repeat: number): Effect.Effect<A, FabricError, R> =>
+      Effect.catchIf(
+        effect,
+        (error) => error.isRetryable,
+        (error) => Effect.zipRight(this.wait(repeat, error), Effect.suspend(() => attempt(repeat + 1))),
+      )
+    return attempt(0)
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Sessions that earlier runs left: which of them an upload can go on with, and what becomes of the others.
+ *
+ * @module
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { FabricClient } from "./FabricClient.ts"
+import type { FabricError } from "./FabricError.ts"
+import type { JournalEntry, JournalError } from "./JournalEntry.ts"
+import { CHUNK_TIMEOUT, endSession } from "./OpenSession.ts"
+import { chunksOf, missingChunks } from "./ranges.ts"
+import { findFile } from "./settleCommit.ts"
+import { UploadJournal } from "./UploadJournal.ts"
+import type { ByteRange } from "./UploadSession.ts"
+import { getUploadSession } from "./uploadSessions.ts"
+
+/** Milliseconds after which a session is dead by itself, whoever made it (protocol.md 4.6). */
+const EXPIRED_AFTER = 40 * 60_000
+/** A run gives up after 5 minutes without progress, so it died no later than that after its last record. */
+const LONGEST_SILENCE = 6 * 60_000
+/** Milliseconds after its process died in which a chunk may still arrive. */
+const LATE = (CHUNK_TIMEOUT + 5) * 1000
+
+/** Whether an entry belongs to a run that is over, as far as can be told: only then may it be touched. */
+export const isLeft = (entry: JournalEntry): Effect.Effect<boolean, never, UploadJournal> =>
+  Effect.gen(function* () {
+    const journal = yield* UploadJournal
+    const now = yield* Clock.currentTimeMillis
+    return now - entry.touched >= EXPIRED_AFTER || !(yield* journal.isAlive(entry.owner))
+  })
+
+/** When no chunk of a dead run can arrive any more. */
+export const quietAfterDeath = (entry: JournalEntry): Effect.Effect<number> =>
+  Effect.map(
+    Clock.currentTimeMillis,
+    (now) => Math.max(entry.quietAt, Math.min(now, entry.touched + LONGEST_SILENCE) + LATE),
+  )
+
+/** Deletes the session of a run that is over, and its record. */
+export const endLeft = (
+  entry: JournalEntry,
+): Effect.Effect<void, FabricError | JournalError, FabricClient | UploadJournal> =>
+  Effect.gen(function* () {
+    const journal = yield* UploadJournal
+    const quietAt = yield* quietAfterDeath(entry)
+    yield* journal.update(entry.sessionId, { state: "deleting", owner: journal.owner, quietAt })
+    yield* endSession(entry.sessionId, quietAt)
+    yield* journal.remove(entry.sessionId)
+  })
+
+/** What an earlier run left for an upload. */
+export type Inheritance =
+  | { readonly _tag: "None" }
+  /** A session to go on with, and what of the file has arrived. */
+  | { readonly _tag: "Session"; readonly entry: JournalEntry; readonly received: ReadonlyArray<ByteRange> }
+  /** The commit had worked; only the session is left to be deleted. */
+  | { readonly _tag: "Done"; readonly entry: JournalEntry }
+
+/**
+ * Looks for a session of a dead run for `path` that can be gone on with. Those that cannot are deleted. `verify`
+ * compares a received chunk with its recorded hash: a session whose chunks are of another source is of no use.
+ */
+export const inherit = <E, R>(
+  path: string,
+  size: number,
+  verify: (range: ByteRange, hash: string) => Effect.Effect<boolean, E, R>,
+): Effect.Effect<Inheritance, E | FabricError | JournalError, R | FabricClient | UploadJournal> =>
+  Effect.gen(function* () {
+    const journal = yield* UploadJournal
+    const { origins } = yield* FabricClient
+    let best: Inheritance = { _tag: "None" }
+    for (const entry of yield* journal.entries) {
+      if (entry.path !== path || !entry.endpoints.some((origin) => origins.includes(origin))) continue
+      if (!(yield* isLeft(entry))) continue
+      const found: Inheritance = best._tag === "None" && entry.state !== "deleting" && entry.size === size
+        ? yield* examine(entry, verify)
+        : { _tag: "None" }
+      if (found._tag === "None") yield* endLeft(entry)
+      else best = found
+    }
+    return best
+  })
+
+const examine = <E, R>(
+  entry: JournalEntry,
+  verify: (range: ByteRange, hash: string) => Effect.Effect<boolean, E, R>,
+): Effect.Effect<Inheritance, E | FabricError, R | FabricClient> =>
+  Effect.gen(function* () {
+    const chunks = chunksOf(entry.size, entry.chunkSize)
+    const session = yield* getUploadSession({ sessionId: entry.sessionId })
+    const quietAt = yield* quietAfterDeath(entry)
+    const same = (ranges: ReadonlyArray<ByteRange>) =>
+      Effect.every(ranges, (range) => {
+        const hash = entry.hashes[range.first]
+        return hash === undefined ? Effect.succeed(false) : verify(range, hash)
+      })
+    if (entry.state === "committing") {
+      const file = yield* findFile(entry.path)
+      if (Option.exists(file, ({ size, version }) => size === entry.size && version !== entry.before)) {
+        return (yield* same(chunks)) ? { _tag: "Done", entry } : { _tag: "None" }
+      }
+      // Once a commit was asked for, an id that the cluster has forgotten is not used again (protocol.md 4.5).
+      if (Option.isNone(session)) return { _tag: "None" }
+    }
+    if (Option.isNone(session)) return { _tag: "Session", entry: { ...entry, quietAt }, received: [] }
+    const missing = missingChunks(chunks, session.value.expected)
+    if (session.value.path !== entry.path || session.value.size !== entry.size || missing === undefined) {
+      return { _tag: "None" }
+    }
+    const received = chunks.filter((chunk) => !missing.includes(chunk))
+    return (yield* same(received))
+      ? { _tag: "Session", entry: { ...entry, quietAt }, received }
+      : { _tag: "None" }
+  })

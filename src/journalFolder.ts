@@ -1,0 +1,176 @@
+/**
+ * The upload journal on disk: a file a session, whose first line is the record and whose further lines change it.
+ *
+ * The first line is written to a temporary name, flushed and renamed, so that a file is whole or not there. A last
+ * line that a crash cut off is left out.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Fs from "node:fs/promises"
+import * as Os from "node:os"
+import * as Path from "node:path"
+import process from "node:process"
+import {
+  type Journal,
+  type JournalEntry,
+  JournalError,
+  type JournalPatch,
+  type Owner,
+  patched,
+} from "./JournalEntry.ts"
+import { SessionId } from "./UploadSession.ts"
+
+const EXTENSION = ".session"
+
+const OwnerSchema = Schema.Struct({ host: Schema.String, process: Schema.Number, start: Schema.Number })
+const State = Schema.Literal("open", "committing", "deleting")
+const Hashes = Schema.Record({ key: Schema.String, value: Schema.String })
+
+const Entry = Schema.Struct({
+  format: Schema.Literal(1),
+  sessionId: SessionId,
+  endpoints: Schema.Array(Schema.String),
+  path: Schema.String,
+  size: Schema.NonNegativeInt,
+  chunkSize: Schema.Positive,
+  source: Schema.String,
+  owner: OwnerSchema,
+  state: State,
+  hashes: Hashes,
+  before: Schema.optionalWith(Schema.String, { exact: true }),
+  quietAt: Schema.Number,
+  touched: Schema.Number,
+})
+
+const Change = Schema.Struct({
+  at: Schema.Number,
+  patch: Schema.Struct({
+    state: Schema.optionalWith(State, { exact: true }),
+    hashes: Schema.optionalWith(Hashes, { exact: true }),
+    before: Schema.optionalWith(Schema.String, { exact: true }),
+    quietAt: Schema.optionalWith(Schema.Number, { exact: true }),
+    owner: Schema.optionalWith(OwnerSchema, { exact: true }),
+  }),
+})
+
+const readEntry = Schema.decodeUnknownEither(Schema.parseJson(Entry))
+const readChange = Schema.decodeUnknownOption(Schema.parseJson(Change))
+
+/** The folder that is used where none is named. */
+export const defaultFolder = (): string => {
+  const { LOCALAPPDATA, XDG_STATE_HOME } = process.env
+  const state = process.platform === "win32"
+    ? LOCALAPPDATA ?? Path.join(Os.homedir(), "AppData", "Local")
+    : XDG_STATE_HOME || Path.join(Os.homedir(), ".local", "state")
+  return Path.join(state, "effect-fabric", "image-store")
+}
+
+/** The journal in a folder. The folder is made when the first session is recorded. */
+export const openFolder = (folder: string): Journal => {
+  const owner: Owner = {
+    host: Os.hostname(),
+    process: process.pid,
+    start: Math.round(Date.now() - process.uptime() * 1000),
+  }
+  const fileOf = (sessionId: SessionId) => Path.join(folder, sessionId + EXTENSION)
+  const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, JournalError> =>
+    Effect.tryPromise({
+      try: run,
+      catch: (cause) => new JournalError({ place: folder, issue: issueOf(cause) }),
+    })
+
+  const readFile = (name: string): Effect.Effect<Option.Option<JournalEntry>, JournalError> =>
+    Effect.flatMap(attempt(() => readIfThere(Path.join(folder, name))), (text) => {
+      if (text === undefined) return Effect.succeedNone
+      const [first = "", ...changes] = text.split("\n")
+      const entry = readEntry(first)
+      if (Either.isLeft(entry) || name !== entry.right.sessionId + EXTENSION) return putAside(name)
+      return Effect.succeedSome(
+        changes.reduce<JournalEntry>((current, line) =>
+          Option.match(readChange(line), {
+            onNone: () => current,
+            onSome: ({ at, patch }) => patched(current, patch, at),
+          }), entry.right),
+      )
+    })
+
+  const putAside = (name: string) =>
+    Effect.zipRight(
+      Effect.logWarning(
+        `${Path.join(folder, name)} is no record of an upload session; it is put aside as ${name}.bad`,
+      ),
+      Effect.as(
+        attempt(() => Fs.rename(Path.join(folder, name), Path.join(folder, `${name}.bad`))),
+        Option.none(),
+      ),
+    )
+
+  return {
+    owner,
+    entries: Effect.gen(function* () {
+      const names = yield* attempt(() => Fs.readdir(folder).catch(whenAbsent([] as Array<string>)))
+      const found = yield* Effect.forEach(names.filter((name) => name.endsWith(EXTENSION)).sort(), readFile)
+      return found.flatMap((entry) => Option.toArray(entry))
+    }),
+    create: (entry) =>
+      attempt(async () => {
+        await Fs.mkdir(folder, { recursive: true, mode: 0o700 })
+        const temporary = `${fileOf(entry.sessionId)}.${process.pid}.new`
+        await writeFlushed(temporary, "w", JSON.stringify({ format: 1, ...entry }) + "\n", true)
+        await Fs.rename(temporary, fileOf(entry.sessionId))
+      }),
+    update: (sessionId, patch) =>
+      Effect.clockWith((clock) =>
+        attempt(() => append(fileOf(sessionId), patch, clock.unsafeCurrentTimeMillis()))
+      ),
+    remove: (sessionId) => attempt(() => Fs.rm(fileOf(sessionId), { force: true })),
+    // Of a process elsewhere nothing can be known.
+    isAlive: (other) =>
+      Effect.sync(() =>
+        other.host !== owner.host ||
+        (other.process === owner.process ? other.start === owner.start : isRunning(other.process))
+      ),
+  }
+}
+
+const append = (file: string, patch: JournalPatch, at: number): Promise<void> =>
+  // Hashes only help a resume, so they are not waited for to reach the disk.
+  writeFlushed(file, "a", JSON.stringify({ at, patch }) + "\n", patch.state !== undefined)
+
+const writeFlushed = async (file: string, flag: "a" | "w", text: string, flush: boolean): Promise<void> => {
+  const handle = await Fs.open(file, flag, 0o600)
+  try {
+    await handle.writeFile(text)
+    if (flush) await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+const readIfThere = (file: string): Promise<string | undefined> =>
+  Fs.readFile(file, "utf8").catch(whenAbsent(undefined))
+
+const whenAbsent = <A>(value: A) => (cause: unknown): A => {
+  if (codeOf(cause) === "ENOENT") return value
+  throw cause
+}
+
+const codeOf = (cause: unknown): string | undefined =>
+  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : undefined
+
+const issueOf = (cause: unknown): string =>
+  codeOf(cause) ?? (cause instanceof Error ? cause.message : "unknown error")
+
+/** Asks the system without sending anything. Who may not ask takes the process for alive. */
+const isRunning = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (cause) {
+    return codeOf(cause) !== "ESRCH"
+  }
+}

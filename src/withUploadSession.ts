@@ -1,0 +1,217 @@
+/**
+ * The transaction: commits inside, deletes at the end, whatever happened.
+ *
+ * @module
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Cause from "effect/Cause"
+import { FabricClient } from "./FabricClient.ts"
+import { FabricError } from "./FabricError.ts"
+import type { JournalEntry, JournalError } from "./JournalEntry.ts"
+import { type Broken, OpenSession, type SessionHooks } from "./OpenSession.ts"
+import { Patience } from "./Patience.ts"
+import { chunksOf, missingChunks, sizeOf } from "./ranges.ts"
+import { UploadJournal } from "./UploadJournal.ts"
+import type { ByteRange, SessionId } from "./UploadSession.ts"
+
+/** Times that the cluster may want the same, or more, again before that counts as failure. */
+const MOST_ROUNDS = 3
+
+/** What `use` gets to bring a file's bytes to the cluster. */
+export interface SessionWork {
+  readonly sessionId: SessionId
+  /** What the cluster still expects, ascending. */
+  readonly missing: ReadonlyArray<ByteRange>
+  /**
+   * Brings one range, and is done when the cluster has it. Ranges must not overlap, and their borders must stay the
+   * same in all rounds. Lost answers are understood, nothing is sent twice without need. `hash` is recorded for a
+   * resume.
+   */
+  readonly put: (
+    range: ByteRange,
+    bytes: Uint8Array,
+    hash?: string,
+  ) => Effect.Effect<void, FabricError | JournalError, FabricClient>
+}
+
+/** The file that a session brings. */
+export interface TransactionOptions {
+  readonly path: string
+  /** Bytes of the whole file, at least 1: an empty file cannot be committed (protocol.md 4.3). */
+  readonly size: number
+  /** Seconds without progress after which it is given up. Default 300. */
+  readonly patience?: number | undefined
+}
+
+/** What `uploadFile` adds: a session to take over, its chunks, and the story. */
+export interface TransactionExtras {
+  readonly source: string
+  /** Bytes of a chunk, asked for each new session. `undefined`: ranges are whatever `use` makes them. */
+  readonly chunkSize: () => number | undefined
+  /** A session of a dead process, to go on with. */
+  readonly adopt?: JournalEntry | undefined
+  readonly hooks: SessionHooks
+  /** A session could not be brought to an end, for the so manieth time for that reason: try a new one? */
+  readonly restart: (broken: Broken, times: number) => boolean
+}
+
+/** One restart for each reason: a cluster that poisons two sessions will not take a third. */
+export const restartOnce = (broken: Broken, times: number): boolean =>
+  broken._tag !== "ChunkTooLarge" && times === 1
+
+const quiet: SessionHooks = {
+  sending: () => Effect.void,
+  retried: () => Effect.void,
+  arrived: () => Effect.void,
+  committing: Effect.void,
+}
+
+/**
+ * Runs `use` with a new upload session, commits the session when everything has arrived, and deletes it in any case:
+ * after success too, because the cluster keeps the chunks of a committed session. Interruption ends it just so.
+ *
+ * `use` sends what `missing` says, and runs again with what is missing then: after a fail-over the cluster may want
+ * all of it again. The first error is the result; an error of the clean-up is attached to it, or logged after a
+ * success, and the session stays in the {@link UploadJournal} for the next run.
+ *
+ * The session is not deleted when it cannot be told whether the commit happened (protocol.md 4.5): that too stays in
+ * the journal.
+ */
+export const withUploadSession = <A, E, R>(
+  options: TransactionOptions,
+  use: (work: SessionWork) => Effect.Effect<A, E, R>,
+): Effect.Effect<A, E | FabricError | JournalError, R | FabricClient | UploadJournal> =>
+  transact(
+    options,
+    { source: "", chunkSize: () => undefined, hooks: quiet, restart: restartOnce },
+    use,
+  )
+
+/** {@link withUploadSession} with all that an upload of a file needs. */
+export const transact = <A, E, R>(
+  options: TransactionOptions,
+  extras: TransactionExtras,
+  use: (work: SessionWork) => Effect.Effect<A, E, R>,
+): Effect.Effect<A, E | FabricError | JournalError, R | FabricClient | UploadJournal> => {
+  const times: Partial<Record<Broken["_tag"], number>> = {}
+  const attempt = (
+    adopt: JournalEntry | undefined,
+  ): Effect.Effect<A, E | FabricError | JournalError, R | FabricClient | UploadJournal> =>
+    Effect.flatMap(oneSession(options, extras, adopt, use), (result) => {
+      if (!("_tag" in result)) return Effect.succeed(result.value)
+      const count = times[result._tag] = (times[result._tag] ?? 0) + 1
+      return extras.restart(result, count)
+        ? Effect.suspend(() => attempt(undefined))
+        : giveUp(result, options)
+    })
+  return attempt(extras.adopt)
+}
+
+const oneSession = <A, E, R>(
+  { path, patience = 300, size }: TransactionOptions,
+  extras: TransactionExtras,
+  adopt: JournalEntry | undefined,
+  use: (work: SessionWork) => Effect.Effect<A, E, R>,
+): Effect.Effect<
+  { readonly value: A } | Broken,
+  E | FabricError | JournalError,
+  R | FabricClient | UploadJournal
+> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const journal = yield* UploadJournal
+      const { origins } = yield* FabricClient
+      const now = yield* Clock.currentTimeMillis
+      const { hooks, source } = extras
+      const chunkSize = adopt?.chunkSize ?? extras.chunkSize()
+      const fresh: JournalEntry = {
+        sessionId: crypto.randomUUID() as SessionId,
+        endpoints: origins,
+        path,
+        size,
+        chunkSize: chunkSize ?? size,
+        source,
+        owner: journal.owner,
+        state: "open",
+        hashes: {},
+        quietAt: 0,
+        touched: now,
+      }
+      if (adopt === undefined) yield* journal.create(fresh)
+      else yield* journal.update(adopt.sessionId, { owner: journal.owner, quietAt: adopt.quietAt })
+      const session = new OpenSession(
+        adopt ?? fresh,
+        adopt !== undefined,
+        journal,
+        new Patience(patience * 1000, now),
+        hooks,
+      )
+      const exit = yield* Effect.exit(
+        restore(rounds(session, chunkSize === undefined ? undefined : chunksOf(size, chunkSize), use)),
+      )
+      const ended = yield* Effect.exit(session.end)
+      if (Exit.isSuccess(ended)) {
+        return session.broken !== undefined && Exit.isFailure(exit) ? session.broken : yield* exit
+      }
+      if (Exit.isFailure(exit)) return yield* Effect.failCause(Cause.sequential(exit.cause, ended.cause))
+      yield* Effect.logWarning(
+        `Upload session ${session.sessionId} is committed but not deleted yet`,
+        ended.cause,
+      )
+      return exit.value
+    })
+  )
+
+/** Sends, looks what is missing, sends that, and commits when nothing is. */
+const rounds = <A, E, R>(
+  session: OpenSession,
+  chunks: ReadonlyArray<ByteRange> | undefined,
+  use: (work: SessionWork) => Effect.Effect<A, E, R>,
+): Effect.Effect<{ readonly value: A } | Broken, E | FabricError | JournalError, R | FabricClient> =>
+  Effect.gen(function* () {
+    let missing = yield* session.expected
+    let least = Infinity
+    let idle = 0
+    for (;;) {
+      if (chunks !== undefined && missingChunks(chunks, missing) === undefined) return { _tag: "OffGrid" }
+      const value = yield* use({
+        sessionId: session.sessionId,
+        missing,
+        put: (range, bytes, hash = "") => session.put(range, bytes, hash),
+      })
+      missing = yield* session.expected
+      if (missing.length === 0) {
+        const outcome = yield* session.commit
+        if (outcome === "committed") return { value }
+        if (outcome === "poisoned") return { _tag: "Poisoned" }
+        missing = yield* session.expected
+      }
+      const bytes = missing.reduce((sum, range) => sum + sizeOf(range), 0)
+      idle = bytes < least ? 0 : idle + 1
+      least = Math.min(least, bytes)
+      if (idle > MOST_ROUNDS) return { _tag: "Poisoned" }
+    }
+  })
+
+/** What remains to be said when a new session does not help either. */
+const giveUp = (
+  broken: Broken,
+  { path, size }: TransactionOptions,
+): Effect.Effect<never, FabricError, FabricClient> =>
+  "error" in broken ? broken.error : Effect.flatMap(FabricClient, ({ endpoint }) =>
+    new FabricError({
+      operation: "CommitImageStoreUploadSession",
+      action: `commit ${path}`,
+      endpoint: endpoint(),
+      attempts: 2,
+      reason: {
+        _tag: "Rejected",
+        status: 400,
+        code: "E_INVALIDARG",
+        detail: `the cluster took all ${size} bytes twice and did not make a file of them; ` +
+          "is its disk full? See the space that is left with getInfo, or image-store info",
+      },
+    }))

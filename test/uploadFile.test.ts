@@ -1,0 +1,387 @@
+import * as HttpClient from "@effect/platform/HttpClient"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { createHash } from "node:crypto"
+import { FabricClient, FabricConfig, putFile, type SessionId } from "../mod.ts"
+import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
+import type { JournalEntry, Owner } from "../src/JournalEntry.ts"
+import type { Source, UploadOptions } from "../src/UploadEvent.ts"
+import { uploadFile } from "../src/uploadFile.ts"
+import { UploadJournal } from "../src/UploadJournal.ts"
+import { clusterWith, failure } from "./support/cluster.ts"
+import { inVirtualTime } from "./support/virtualTime.ts"
+
+const bytesOf = (size: number, seed = 1) =>
+  Uint8Array.from({ length: size }, (_, i) => (i * 31 + seed * 17 + (i >> 8)) & 255)
+const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+
+const upload = (source: Source, options: UploadOptions = {}, path = "App/a.bin") =>
+  Effect.map(
+    Stream.runCollect(uploadFile(source, path, { chunkSize: 10, ...options })),
+    (events) => [...events],
+  )
+
+const summaryOf = (source: Source, options: UploadOptions = {}) =>
+  Effect.map(upload(source, options), (events) => {
+    const last = events.at(-1)!
+    assert.strictEqual(last._tag, "FileUploaded")
+    return last as Extract<typeof last, { _tag: "FileUploaded" }>
+  })
+
+/** Each test in virtual time, on a cluster and a journal of its own. */
+const run = <A, E>(
+  program: Effect.Effect<A, E, Layer.Layer.Success<ReturnType<typeof clusterWith>> | UploadJournal>,
+  emulator: EmulatorOptions = {},
+  store = new Map<SessionId, JournalEntry>(),
+) =>
+  inVirtualTime(
+    Effect.provide(program, Layer.merge(clusterWith({}, emulator), UploadJournal.layerMemory({ store }))),
+  )
+
+const nothingLeft = Effect.gen(function* () {
+  const emulator = yield* Emulator
+  assert.deepStrictEqual(yield* emulator.sessions, [])
+  assert.strictEqual(yield* emulator.staged, 0)
+  assert.deepStrictEqual(yield* (yield* UploadJournal).entries, [])
+})
+
+const holds = (bytes: Uint8Array, path = "App/a.bin") =>
+  Effect.gen(function* () {
+    const file = (yield* (yield* Emulator).files).find((each) => each.path === path)
+    assert.strictEqual(file && (yield* file.sha256), hashOf(bytes))
+  })
+
+const operations = (name: string) =>
+  Effect.map(
+    Effect.flatMap(Emulator, ({ requests }) => requests),
+    (all) => all.filter(({ operation }) => operation === name),
+  )
+
+describe("uploadFile", () => {
+  it.effect("brings a large file in chunks, and leaves nothing but the file", () =>
+    run(Effect.gen(function* () {
+      const bytes = bytesOf(95)
+      const events = yield* upload(bytes)
+      yield* holds(bytes)
+      yield* nothingLeft
+      assert.strictEqual((yield* operations("UploadFileChunk")).length, 10)
+      assert.deepStrictEqual(events.map(({ _tag }) => _tag).filter((tag) => tag !== "BytesSent"), [
+        "FileStarted",
+        "Committing",
+        "FileUploaded",
+      ])
+      assert.strictEqual(yield* (yield* Emulator).leaked, 0)
+    })))
+
+  for (const size of [0, 1, 10]) {
+    it.effect(`brings a file of ${size} bytes by one request`, () =>
+      run(Effect.gen(function* () {
+        yield* upload(bytesOf(size))
+        yield* holds(bytesOf(size))
+        assert.strictEqual((yield* operations("UploadFileChunk")).length, 0)
+      })))
+  }
+
+  it.effect("brings a stream, run once when nothing goes wrong", () =>
+    run(Effect.gen(function* () {
+      const bytes = bytesOf(1000)
+      let runs = 0
+      const stream = Stream.unwrap(Effect.sync(() => {
+        runs++
+        return Stream.fromIterable([bytes.subarray(0, 333), bytes.subarray(333, 340), bytes.subarray(340)])
+      }))
+      yield* upload({ stream, size: 1000 }, { chunkSize: 64 })
+      yield* holds(bytes)
+      assert.strictEqual(runs, 1)
+    })))
+
+  for (const [name, size] of [["more", 90], ["fewer", 110]] as const) {
+    it.effect(`fails for a stream that gives ${name} bytes than announced, with a clean cluster`, () =>
+      run(Effect.gen(function* () {
+        const error = yield* Effect.flip(upload({ stream: Stream.make(bytesOf(100)), size }))
+        assert.strictEqual(error._tag, "SourceError")
+        yield* nothingLeft
+        assert.deepStrictEqual(yield* (yield* Emulator).files, [])
+      })))
+  }
+
+  it.effect("goes by single requests on Linux", () =>
+    run(
+      Effect.gen(function* () {
+        yield* upload(bytesOf(95))
+        yield* holds(bytesOf(95))
+        assert.strictEqual((yield* operations("UploadFile")).length, 1)
+      }),
+      { os: "linux" },
+    ))
+
+  it.effect("never has more requests under way than concurrency", () =>
+    run(
+      Effect.gen(function* () {
+        yield* upload(bytesOf(400), { concurrency: 3 })
+        const at = (yield* operations("UploadFileChunk")).map(({ at }) => at.getTime())
+        for (const time of at) {
+          assert.isAtMost(at.filter((other) => other > time - 1000 && other <= time).length, 3)
+        }
+      }),
+      { latency: "1 second" },
+    ))
+
+  for (
+    const [name, fault, on] of [
+      ["a chunk's answer is lost", Fault.dropAnswer, "UploadFileChunk"],
+      ["a chunk is reset", Fault.reset, "UploadFileChunk"],
+      ["a chunk is refused a connection", Fault.refuse, "UploadFileChunk"],
+      ["a chunk hangs", Fault.hang, "UploadFileChunk"],
+      ["a chunk arrives late", Fault.late("20 seconds"), "UploadFileChunk"],
+      ["a chunk is acknowledged but not recorded", Fault.forgetChunk, "UploadFileChunk"],
+      ["the cluster is busy", Fault.error("FABRIC_E_SERVICE_TOO_BUSY"), "UploadFileChunk"],
+      ["a chunk times out after the work", Fault.loseReply, "UploadFileChunk"],
+      ["the primary moves", Fault.failOver("20 seconds"), "UploadFileChunk"],
+      ["the primary moves before the commit", Fault.failOver("20 seconds"), "CommitImageStoreUploadSession"],
+      ["the commit's answer is lost", Fault.dropAnswer, "CommitImageStoreUploadSession"],
+      ["the commit is reset", Fault.reset, "CommitImageStoreUploadSession"],
+      ["the commit is slow", Fault.slowDisk("3 minutes"), "CommitImageStoreUploadSession"],
+      ["another write is pending", Fault.commitPending, "CommitImageStoreUploadSession"],
+      ["a commit is rolled back", Fault.rollBack, "CommitImageStoreUploadSession"],
+      ["the deletion's answer is lost", Fault.dropAnswer, "DeleteImageStoreUploadSession"],
+      ["the deletion is refused for a while", Fault.reply(503, "E_ABORT"), "DeleteImageStoreUploadSession"],
+      ["reading the session fails", Fault.reset, "GetImageStoreUploadSessionById"],
+    ] as const
+  ) {
+    it.effect(`succeeds and leaves nothing when ${name}`, () =>
+      run(Effect.gen(function* () {
+        yield* putFile({ path: "App/a.bin", bytes: bytesOf(5, 9) })
+        const bytes = bytesOf(95)
+        yield* (yield* Emulator).inject(fault, { on, times: 2 })
+        yield* upload(bytes)
+        yield* holds(bytes)
+        yield* Effect.sleep("2 minutes")
+        yield* nothingLeft
+      })))
+  }
+
+  it.effect("sends no chunk twice that had arrived", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.dropAnswer, { on: "UploadFileChunk", times: 3 })
+      const { sent } = yield* summaryOf(bytesOf(100))
+      assert.strictEqual(sent, 100)
+      assert.strictEqual(yield* (yield* Emulator).leaked, 0)
+      assert.isUndefined((yield* operations("UploadFileChunk")).find(({ status }) => status === 400))
+    })))
+
+  it.effect("makes chunks smaller when the cluster finds them too large", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.tooLarge, { on: "UploadFileChunk" })
+      const bytes = bytesOf(700_000)
+      yield* upload(bytes, { chunkSize: 200_000 })
+      yield* holds(bytes)
+      yield* nothingLeft
+    })))
+
+  it.effect("gives up after the time without progress, with a clean cluster", () =>
+    run(Effect.gen(function* () {
+      const emulator = yield* Emulator
+      yield* emulator.inject(Fault.reply(503, "E_ABORT"), { on: "UploadFileChunk", times: 10_000 })
+      const error = yield* failure(upload(bytesOf(95), { patience: 60 }) as never)
+      assert.strictEqual(error._tag, "FabricError")
+      yield* nothingLeft
+    })))
+
+  it.effect("fails at once when the cluster does not let us", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.reply(403, "E_ACCESSDENIED"), {
+        on: "UploadFileChunk",
+        times: 100,
+      })
+      const error = yield* Effect.flip(upload(bytesOf(95)))
+      assert.include(error.message, "admin role")
+      yield* nothingLeft
+    })))
+
+  it.effect("does not delete a session whose commit cannot be told, and keeps its record", () =>
+    run(Effect.gen(function* () {
+      const emulator = yield* Emulator
+      yield* emulator.inject(Fault.hang, { on: "CommitImageStoreUploadSession", times: 1000 })
+      yield* Effect.flip(upload(bytesOf(95), { patience: 120 }))
+      const [entry] = yield* (yield* UploadJournal).entries
+      assert.strictEqual(entry?.state, "committing")
+      assert.strictEqual((yield* operations("DeleteImageStoreUploadSession")).length, 0)
+    })))
+
+  it.effect("refuses what cannot work before anything is sent", () =>
+    run(Effect.gen(function* () {
+      for (const options of [{ concurrency: 0 }, { chunkSize: 0.5 }, { patience: -1 }]) {
+        assert.include((yield* Effect.flip(upload(bytesOf(9), options))).message, Object.keys(options)[0]!)
+      }
+      assert.include((yield* Effect.flip(Stream.runDrain(uploadFile(bytesOf(9), "a/../b")))).message, '".."')
+      assert.deepStrictEqual(yield* (yield* Emulator).requests, [])
+    })))
+
+  it.effect("says so when the file is not there", () =>
+    run(Effect.gen(function* () {
+      const error = yield* Effect.flip(upload("/none/such.file"))
+      assert.strictEqual(error._tag, "SourceError")
+      assert.include(error.message, "ENOENT")
+    })))
+
+  it.effect("reports sessions of others that nobody touches, and deletes them when told to", () =>
+    run(Effect.gen(function* () {
+      const emulator = yield* Emulator
+      yield* emulator.inject(Fault.reply(403), { on: "DeleteImageStoreUploadSession", times: 1 })
+      yield* Effect.ignore(upload(bytesOf(95)).pipe(Effect.zipRight(Effect.void)))
+      assert.strictEqual((yield* emulator.sessions).length, 1)
+      const store = yield* UploadJournal
+      for (const { sessionId } of yield* store.entries) yield* store.remove(sessionId)
+      yield* Effect.sleep("11 minutes")
+      const seen = (yield* upload(bytesOf(95))).filter(({ _tag }) => _tag === "StaleSession")
+      assert.deepStrictEqual(seen.map((event) => "deleted" in event && event.deleted), [false])
+      assert.strictEqual((yield* emulator.sessions).length, 1)
+      yield* upload(bytesOf(95), { cleanStale: true })
+      yield* nothingLeft
+    })))
+})
+
+describe("interruption", () => {
+  for (const second of [0, 1, 2, 3, 5, 8, 11, 13, 20, 24]) {
+    it.effect(`after ${second} seconds leaves the file as it was or new, and nothing else`, () =>
+      run(
+        Effect.gen(function* () {
+          const emulator = yield* Emulator
+          yield* putFile({ path: "App/a.bin", bytes: bytesOf(5, 9) })
+          const fiber = yield* Effect.fork(upload(bytesOf(95), { concurrency: 2 }))
+          yield* Effect.sleep(second * 1000 + 500)
+          yield* Fiber.interrupt(fiber)
+          const [file] = yield* emulator.files
+          assert.include([hashOf(bytesOf(5, 9)), hashOf(bytesOf(95))], yield* file!.sha256)
+          yield* nothingLeft
+        }),
+        { latency: "1 second" },
+      ))
+  }
+})
+
+describe("resume", () => {
+  const first: Owner = { host: "a", process: 1, start: 1 }
+  const second: Owner = { host: "a", process: 2, start: 2 }
+
+  /** Runs an upload and kills it: from then on nothing of it reaches the cluster or the journal. */
+  const killedAfter = (seconds: number, bytes: Uint8Array, journal: Map<SessionId, JournalEntry>) =>
+    Effect.gen(function* () {
+      const store = new Map<SessionId, JournalEntry>()
+      let dead = false
+      const mortal = Layer.effect(
+        HttpClient.HttpClient,
+        Effect.map(
+          HttpClient.HttpClient,
+          HttpClient.transform((sent) => Effect.suspend(() => dead ? Effect.never : sent)),
+        ),
+      )
+      const client = FabricClient.layer.pipe(
+        Layer.provide(mortal),
+        Layer.provide(Layer.orDie(FabricConfig.layer({ endpoints: ["http://one:19080"] }))),
+      )
+      const fiber = yield* Effect.forkDaemon(Effect.provide(
+        upload(bytes, { concurrency: 2 }),
+        Layer.merge(client, UploadJournal.layerMemory({ store, owner: first })),
+      ))
+      yield* Effect.sleep(seconds * 1000 + 500)
+      dead = true
+      for (const [id, entry] of store) journal.set(id, entry)
+      yield* Fiber.interruptFork(fiber)
+    })
+
+  const resumed = (bytes: Uint8Array, store: Map<SessionId, JournalEntry>, options: UploadOptions = {}) =>
+    Effect.provide(
+      Effect.zipLeft(summaryOf(bytes, { concurrency: 2, ...options }), nothingLeft),
+      UploadJournal.layerMemory({ store, owner: second, alive: ({ process }) => process === 2 }),
+    )
+
+  const killed = <A, E>(
+    seconds: number,
+    then: (store: Map<SessionId, JournalEntry>) => Effect.Effect<A, E, FabricClient | Emulator>,
+  ) =>
+    run(
+      Effect.gen(function* () {
+        const store = new Map<SessionId, JournalEntry>()
+        yield* putFile({ path: "App/a.bin", bytes: bytesOf(5, 9) })
+        yield* killedAfter(seconds, bytesOf(200), store)
+        assert.strictEqual(store.size, 1)
+        return yield* then(store)
+      }),
+      { latency: "1 second" },
+    )
+
+  it.effect("sends what is missing, and at most one chunk a worker again", () =>
+    killed(9, (store) =>
+      Effect.gen(function* () {
+        const had = (yield* operations("UploadFileChunk")).length
+        const { resumed: brought, sent } = yield* resumed(bytesOf(200), store)
+        assert.isAbove(brought, 0)
+        assert.strictEqual(brought + sent, 200)
+        assert.isAtMost(sent, 200 - (had - 2) * 10)
+        assert.strictEqual(yield* (yield* Emulator).leaked, 0)
+        yield* holds(bytesOf(200))
+      })))
+
+  it.effect("begins again under the same id when the cluster has forgotten the session", () =>
+    killed(9, (store) =>
+      Effect.gen(function* () {
+        const emulator = yield* Emulator
+        const [id] = store.keys()
+        yield* emulator.failOver
+        const { sent } = yield* resumed(bytesOf(200), store)
+        assert.strictEqual(sent, 200)
+        assert.include((yield* operations("UploadFileChunk")).at(-1)!.url, id!)
+        yield* holds(bytesOf(200))
+      })))
+
+  it.effect("does not mix two sources of the same size", () =>
+    killed(9, (store) =>
+      Effect.gen(function* () {
+        const { resumed: brought } = yield* resumed(bytesOf(200, 7), store)
+        assert.strictEqual(brought, 0)
+        yield* holds(bytesOf(200, 7))
+      })))
+
+  it.effect("deletes the session of a source that has another size by now", () =>
+    killed(9, (store) =>
+      Effect.gen(function* () {
+        yield* resumed(bytesOf(210), store)
+        yield* holds(bytesOf(210))
+      })))
+
+  for (const seconds of [11, 12, 13, 14]) {
+    it.effect(`finds out what became of a commit, killed after ${seconds} seconds`, () =>
+      killed(seconds, (store) =>
+        Effect.gen(function* () {
+          yield* resumed(bytesOf(200), store)
+          yield* holds(bytesOf(200))
+        })))
+  }
+
+  it.effect("leaves the session of a run that is still at work alone", () =>
+    killed(9, (store) =>
+      Effect.gen(function* () {
+        const [id] = store.keys()
+        yield* Effect.provide(
+          summaryOf(bytesOf(200)),
+          UploadJournal.layerMemory({ store, owner: second, alive: () => true }),
+        )
+        assert.isTrue(store.has(id!))
+        assert.deepStrictEqual((yield* (yield* Emulator).sessions).map(({ sessionId }) => sessionId), [id])
+      })))
+
+  it.effect("can be turned off", () =>
+    killed(9, (store) =>
+      Effect.gen(function* () {
+        const { sent } = yield* Effect.provide(
+          summaryOf(bytesOf(200), { resume: false }),
+          UploadJournal.layerMemory({ store, owner: second, alive: () => false }),
+        )
+        assert.strictEqual(sent, 200)
+      })))
+})
