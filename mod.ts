@@ -14,6 +14,7 @@
  *
  * @module
  */
+export { type CleanedSession, type CleanOptions, cleanSessions } from "./src/cleanSessions.ts"
 export { ClusterHttpClient } from "./src/ClusterHttpClient.ts"
 export { deleteUploadSession, DeleteUploadSessionParams } from "./src/deleteUploadSession.ts"
 export { FabricClient } from "./src/FabricClient.ts"
@@ -43,6 +44,14 @@ export {
   type StoreUsage,
 } from "./src/ImageStoreContent.ts"
 export { ImageStorePath } from "./src/ImageStorePath.ts"
+export {
+  type Journal,
+  type JournalEntry,
+  JournalError,
+  type JournalPatch,
+  type Owner,
+  type SessionState,
+} from "./src/JournalEntry.ts"
 export type { Operation, Request, RunOperation } from "./src/Operation.ts"
 export {
   commitUploadSession,
@@ -54,6 +63,17 @@ export {
   putChunk,
   PutChunkParams,
 } from "./src/uploadSessions.ts"
+export {
+  type FileSummary,
+  type Source,
+  SourceError,
+  type UploadError,
+  type UploadEvent,
+  type UploadOptions,
+} from "./src/UploadEvent.ts"
+export { uploadDefaults, uploadFile } from "./src/uploadFile.ts"
+export { UploadJournal } from "./src/UploadJournal.ts"
 export { ByteRange, SessionId, UploadSession } from "./src/UploadSession.ts"
+export { type SessionWork, type TransactionOptions, withUploadSession } from "./src/withUploadSession.ts"
 
 if ((import.meta as ImportMeta & { readonly main?: boolean }).main) await import("./src/cli/main.ts")

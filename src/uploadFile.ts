@@ -21,13 +21,13 @@ import { Patience } from "./Patience.ts"
 import { chunksOf, sizeOf } from "./ranges.ts"
 import { Slots } from "./Slots.ts"
 import { type OpenSource, openSource, sha256 } from "./Source.ts"
-import {
-  type FileSummary,
-  type Source,
-  type SourceError,
-  type UploadError,
-  type UploadEvent,
-  type UploadOptions,
+import type {
+  FileSummary,
+  Source,
+  SourceError,
+  UploadError,
+  UploadEvent,
+  UploadOptions,
 } from "./UploadEvent.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"

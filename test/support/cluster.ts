@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import { FabricClient, FabricConfig, FabricError } from "../../mod.ts"
+import { FabricClient, FabricConfig, type FabricError } from "../../mod.ts"
 import { Emulator, type EmulatorOptions } from "../../src/emulator/mod.ts"
 
 export const S = "4a2340e8-d8d8-497c-95fe-cdaa1052f33b"

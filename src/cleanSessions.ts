@@ -1,0 +1,94 @@
+/**
+ * Ends the sessions that earlier runs left.
+ *
+ * @module
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Stream from "effect/Stream"
+import { endLeft, isLeft } from "./adopt.ts"
+import { FabricClient } from "./FabricClient.ts"
+import type { FabricError } from "./FabricError.ts"
+import type { JournalEntry, JournalError } from "./JournalEntry.ts"
+import { commitTimeout } from "./settleCommit.ts"
+import { UploadJournal } from "./UploadJournal.ts"
+import type { SessionId } from "./UploadSession.ts"
+
+/** What became of one recorded session. */
+export interface CleanedSession {
+  readonly sessionId: SessionId
+  readonly path: string
+  /** Bytes of the file that it was for. */
+  readonly size: number
+  readonly outcome:
+    /** It is gone, and its record too. */
+    | { readonly _tag: "Deleted" }
+    /** It would be deleted without `dryRun`. */
+    | { readonly _tag: "Left" }
+    /** Its process is at work, or may be: it runs elsewhere. */
+    | { readonly _tag: "InUse"; readonly host: string; readonly process: number }
+    /** It is of another cluster. */
+    | { readonly _tag: "OtherCluster"; readonly endpoints: ReadonlyArray<string> }
+    /** The cluster would not delete it. Its record stays. */
+    | { readonly _tag: "Failed"; readonly error: FabricError | JournalError }
+}
+
+/** How to clean. */
+export interface CleanOptions {
+  /** Only tells what would be done. Default false. */
+  readonly dryRun?: boolean | undefined
+  /** Deletes sessions of processes that seem to be at work too. Default false. */
+  readonly force?: boolean | undefined
+}
+
+/**
+ * Deletes every recorded session of this cluster whose process is over, and tells of each. A session whose last chunk
+ * may still arrive is deleted again when it no longer can; that and a commit that may still run are waited for.
+ *
+ * Sessions of a process that is at work are left alone, and those of another host for 40 minutes, after which the
+ * cluster has forgotten them.
+ */
+export const cleanSessions = (
+  options: CleanOptions = {},
+): Stream.Stream<CleanedSession, JournalError, FabricClient | UploadJournal> =>
+  Stream.unwrap(Effect.gen(function* () {
+    const entries = yield* Effect.flatMap(UploadJournal, (journal) => journal.entries)
+    return Stream.mapEffect(
+      Stream.fromIterable(entries),
+      (entry) =>
+        Effect.map(clean(entry, options), (outcome): CleanedSession => ({
+          sessionId: entry.sessionId,
+          path: entry.path,
+          size: entry.size,
+          outcome,
+        })),
+      { concurrency: 8, unordered: true },
+    )
+  }))
+
+const clean = (
+  entry: JournalEntry,
+  { dryRun = false, force = false }: CleanOptions,
+): Effect.Effect<CleanedSession["outcome"], never, FabricClient | UploadJournal> =>
+  Effect.gen(function* () {
+    const { origins } = yield* FabricClient
+    if (!entry.endpoints.some((origin) => origins.includes(origin))) {
+      return { _tag: "OtherCluster", endpoints: entry.endpoints }
+    }
+    if (!force && !(yield* isLeft(entry))) {
+      return { _tag: "InUse", host: entry.owner.host, process: entry.owner.process }
+    }
+    if (dryRun) return { _tag: "Left" }
+    if (entry.state === "committing") yield* untilSettled(entry)
+    const result = yield* Effect.either(endLeft(entry))
+    return Either.isRight(result) ? { _tag: "Deleted" } : { _tag: "Failed", error: result.left }
+  })
+
+/** A deletion under a running commit pulls its chunks away (protocol.md 4.5): no commit runs longer than it may. */
+const untilSettled = ({ size, touched }: JournalEntry): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const wait = touched + commitTimeout(size) * 1000 - now
+    return wait > 0 ? Effect.sleep(Duration.millis(wait)) : Effect.void
+  })
