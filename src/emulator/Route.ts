@@ -84,34 +84,65 @@ const PATH = /^(?:[\w\-.~!$&'()*+,;=:@/ ]|%[0-9A-Fa-f]{2})*$/
 /** HTTP.sys refuses longer segments before the gateway sees them. */
 const LONGEST_SEGMENT = 260
 
-/** Finds the operation that a request names, or the answer to a request that names none. */
-export const match = (method: string, target: string, options: RouteOptions): Route | Reply.Reply => {
-  const address = withoutOrigin(target)
-  const fragment = address.indexOf("#")
-  const whole = fragment < 0 ? address : address.slice(0, fragment)
-  const mark = whole.indexOf("?")
-  const rawPath = mark < 0 ? whole : whole.slice(0, mark)
+/** What a URL's path says, whatever the method and the system. */
+interface Address {
+  readonly longestSegment: number
+  /** The first segment, `undefined` where nothing is served. */
+  readonly root: string | undefined
+  readonly wellFormed: boolean
+  /** The path with its content path as `{path}`. */
+  readonly template: string
+  /** The content path, decoded; `undefined`: not UTF-8. */
+  readonly path: string | undefined
+}
+
+const readAddress = (rawPath: string): Address => {
   const segments = rawPath.split("/").filter((segment) => segment !== "")
-  if (options.os === "windows" && segments.some((segment) => segment.length > LONGEST_SEGMENT)) {
-    return Reply.listenerBadRequest
-  }
   const first = segments[0]
-  if (first === undefined || (first !== "$" && first.toLowerCase() !== "imagestore")) {
-    return Reply.bareNotFound
-  }
-  if (!PATH.test(rawPath) || segments.includes(".") || segments.includes("..")) return refused
   const action = segments.indexOf("$", 1)
   const names = segments.slice(1, action < 0 ? undefined : action)
-  const template = first === "$" ? segments.join("/") : [
-    first,
-    ...(names.length > 0 ? ["{path}"] : []),
-    ...(action < 0 ? [] : segments.slice(action)),
-  ].join("/")
-  const found = TARGETS.get(`${method} ${template}`)
+  return {
+    longestSegment: segments.reduce((longest, { length }) => Math.max(longest, length), 0),
+    root: first === "$" || first?.toLowerCase() === "imagestore" ? first : undefined,
+    wellFormed: PATH.test(rawPath) && !segments.includes(".") && !segments.includes(".."),
+    template: first === "$" ? segments.join("/") : [
+      first,
+      ...(names.length > 0 ? ["{path}"] : []),
+      ...(action < 0 ? [] : segments.slice(action)),
+    ].join("/"),
+    path: decode(first === "$" ? "" : names.join("/")),
+  }
+}
+
+/** Clients ask for few paths again and again; to read one costs more than all else about a small request. */
+const addresses = new Map<string, Address>()
+const MOST_ADDRESSES = 1000
+
+const addressOf = (rawPath: string): Address => {
+  let address = addresses.get(rawPath)
+  if (address === undefined) {
+    address = readAddress(rawPath)
+    if (addresses.size >= MOST_ADDRESSES) addresses.clear()
+    addresses.set(rawPath, address)
+  }
+  return address
+}
+
+/** Finds the operation that a request names, or the answer to a request that names none. */
+export const match = (method: string, target: string, options: RouteOptions): Route | Reply.Reply => {
+  const sent = withoutOrigin(target)
+  const fragment = sent.indexOf("#")
+  const whole = fragment < 0 ? sent : sent.slice(0, fragment)
+  const mark = whole.indexOf("?")
+  const address = addressOf(mark < 0 ? whole : whole.slice(0, mark))
+  if (options.os === "windows" && address.longestSegment > LONGEST_SEGMENT) return Reply.listenerBadRequest
+  if (address.root === undefined) return Reply.bareNotFound
+  if (!address.wellFormed) return refused
+  const found = TARGETS.get(`${method} ${address.template}`)
   if (found === undefined || (found.session && options.os === "linux")) return refused
-  const path = decode(first === "$" ? "" : names.join("/"))
   const query = parseQuery(mark < 0 ? "" : whole.slice(mark + 1))
   const version = parseVersion(query.get("api-version"))
+  const { path } = address
   if (path === undefined || version === undefined || version < 1 || version > options.newest) return refused
   if (found.since !== undefined && found.since > options.newest) return refused
   return { operation: found.operation, path, query, version, timeout: parseTimeout(query.get("timeout")) }

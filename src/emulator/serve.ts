@@ -139,6 +139,8 @@ const hasNoBody = (rawHeaders: ReadonlyArray<string>): boolean =>
 const write = (response: http.ServerResponse, reply: Reply.Reply, date: string): void => {
   if (response.destroyed) return
   response.sendDate = false
+  // HTTP.sys says nothing of the connection while it stays open.
+  if (response.shouldKeepAlive) response.removeHeader("connection")
   const headers = ["Date", date]
   for (const name in reply.headers) headers.push(name, reply.headers[name]!)
   if (reply.status >= 200 && reply.status !== 204 && reply.status !== 304) {
