@@ -6,28 +6,9 @@
 import * as Http from "node:http"
 import * as Https from "node:https"
 import * as Tls from "node:tls"
+import { KeepAlive } from "./KeepAlive.ts"
 import { bodySize, type Outgoing } from "./Exchange.ts"
 import { NoAnswer, TLS_WANTED } from "./NoAnswer.ts"
-
-/** Load balancers forget idle connections in silence after 4 minutes, in milliseconds; we are earlier. */
-const IDLE_LIMIT = 60_000
-/** A connection that is quiet for so many milliseconds is probed by TCP. */
-const PROBE_DELAY = 30_000
-/** Idle connections kept an endpoint: more than the requests a gateway takes in parallel (protocol.md 7). */
-const MOST_IDLE = 512
-
-/**
- * Deno's `node:http` sends a request again by itself, body and all, when it loses a connection that was used
- * before. What has been sent would no longer be known, and a chunk sent twice is refused and leaks.
- */
-const RESENDS = "Deno" in globalThis
-
-const refuseSecondSocket = (request: Http.ClientRequest): void => {
-  let sockets = 0
-  request.on("socket", () => {
-    if (++sockets > 1) request.destroy(Object.assign(new Error("connection lost"), { code: "ECONNRESET" }))
-  })
-}
 
 /** The connections to one endpoint. */
 export class Pool {
@@ -35,7 +16,7 @@ export class Pool {
   readonly #host: string
   readonly #port: number
   readonly #authority: string
-  readonly #agent: Http.Agent
+  readonly #agent: KeepAlive
   #knownAsHttp = false
 
   constructor(origin: string, tls: Tls.SecureContextOptions) {
@@ -44,13 +25,7 @@ export class Pool {
     this.#host = url.hostname.replace(/^\[|\]$/g, "")
     this.#port = Number(url.port || (this.#secure ? 443 : 80))
     this.#authority = url.host
-    const options = {
-      keepAlive: true,
-      keepAliveMsecs: PROBE_DELAY,
-      timeout: IDLE_LIMIT,
-      maxFreeSockets: MOST_IDLE,
-    }
-    this.#agent = this.#secure ? new Https.Agent({ ...options, ...tls }) : new Http.Agent(options)
+    this.#agent = new KeepAlive(this.#host, this.#port, this.#secure ? tls : undefined)
   }
 
   /** A request on an idle connection or a new one. Its body is still to be sent. */
@@ -61,16 +36,14 @@ export class Pool {
     if (outgoing.body !== undefined || outgoing.method === "POST" || outgoing.method === "PUT") {
       headers.push("Content-Length", String(bodySize(outgoing.body)))
     }
-    const request = (this.#secure ? Https : Http).request({
-      agent: this.#agent,
+    return (this.#secure ? Https : Http).request({
+      agent: this.#agent as unknown as Http.Agent,
       host: this.#host,
       port: this.#port,
       method: outgoing.method,
       path: outgoing.target,
       headers,
     })
-    if (RESENDS) refuseSecondSocket(request)
-    return request
   }
 
   /** This endpoint has answered, so it speaks what we speak. */
@@ -80,9 +53,7 @@ export class Pool {
 
   /** After a reset or a 502 the other idle connections are most likely dead too. */
   drop(): void {
-    for (const sockets of Object.values(this.#agent.freeSockets)) {
-      for (const socket of [...sockets ?? []]) socket.destroy()
-    }
+    this.#agent.drop()
   }
 
   /**
@@ -111,7 +82,7 @@ export class Pool {
   }
 
   close(): void {
-    this.#agent.destroy()
+    this.#agent.close()
   }
 }
 

@@ -1,0 +1,107 @@
+/**
+ * Connections to one place that are used again. `node:http`'s own agent costs as much CPU as all of Effect here:
+ * it copies the options of each request, puts names together and moves each socket between two records, because
+ * it serves any number of places. This one keeps a stack.
+ *
+ * @module
+ */
+import type * as Http from "node:http"
+import * as Net from "node:net"
+import * as Timers from "node:timers"
+import * as Tls from "node:tls"
+
+/**
+ * Milliseconds after which an idle connection is closed, at the latest: load balancers forget it in silence after 4
+ * minutes.
+ */
+const IDLE_LIMIT = 60_000
+/** A connection that is quiet for so many milliseconds is probed by TCP. */
+const PROBE_DELAY = 30_000
+/** Idle connections kept: more than the requests a gateway takes in parallel (protocol.md 7). */
+const MOST_IDLE = 512
+
+/** What `node:http` asks of an agent. */
+export class KeepAlive {
+  readonly protocol: string
+  readonly defaultPort: number
+  // Without these two it would ask the server to close the connection.
+  readonly keepAlive = true
+  readonly maxSockets: number = Infinity
+  readonly options: object = {}
+  readonly #connect: () => Net.Socket
+  readonly #all = new Set<Net.Socket>()
+  /** The last used one comes first, so that those too many get old. */
+  readonly #idle: Array<Net.Socket> = []
+  /** So many at the bottom were not used since the last look. */
+  #unused = 0
+  #retiring: NodeJS.Timeout | undefined
+
+  /** `tls`: also what Tls.connect takes besides the address; `undefined`: plain. */
+  constructor(host: string, port: number, tls: Tls.SecureContextOptions | undefined) {
+    this.protocol = tls === undefined ? "http:" : "https:"
+    this.defaultPort = tls === undefined ? 80 : 443
+    const address = { host, port, keepAlive: true, keepAliveInitialDelay: PROBE_DELAY, noDelay: true }
+    let session: Buffer | undefined
+    this.#connect = tls === undefined ? () => Net.connect(address) : () =>
+      Tls.connect({
+        ...tls,
+        ...address,
+        servername: Net.isIP(host) === 0 ? host : "",
+        ALPNProtocols: ["http/1.1"],
+        ...(session === undefined ? {} : { session }),
+      }).on("session", (ticket) => session = ticket)
+  }
+
+  /** Called by `node:http` for each request. */
+  addRequest(request: Http.ClientRequest): void {
+    const idle = this.#idle
+    let socket = idle.pop()
+    while (socket !== undefined && (socket.destroyed || !socket.writable)) socket = idle.pop()
+    if (this.#unused > idle.length) this.#unused = idle.length
+    if (socket === undefined) socket = this.#open()
+    else socket.ref()
+    // Not marked as reused: Deno sends a request again by itself, body and all, when it loses a marked connection.
+    // What has been sent would no longer be known, and a chunk sent twice is refused and leaks.
+    request.onSocket(socket)
+  }
+
+  /** Closes what is idle. */
+  drop(): void {
+    for (const socket of this.#idle.splice(0)) socket.destroy()
+    this.#unused = 0
+  }
+
+  close(): void {
+    Timers.clearInterval(this.#retiring)
+    for (const socket of this.#all) socket.destroy()
+  }
+
+  #open(): Net.Socket {
+    this.#retiring ??= Timers.setInterval(() => this.#retire(), IDLE_LIMIT / 2).unref()
+    const socket = this.#connect()
+    this.#all.add(socket)
+    // `node:http` says so when the answer is in and the connection may stay.
+    socket.on("free", () => {
+      if (socket.destroyed || !socket.writable) return // Else the collector carries a finished request along until the next one.
+      ;(socket as Net.Socket & { _httpMessage?: unknown })._httpMessage = null
+      if (this.#idle.length >= MOST_IDLE) return void socket.destroy()
+      socket.unref()
+      this.#idle.push(socket)
+    })
+    // A request listens for itself; an idle connection may end as it likes.
+    socket.on("error", () => {})
+    socket.on("close", () => {
+      this.#all.delete(socket)
+      const at = this.#idle.indexOf(socket)
+      if (at < 0) return
+      this.#idle.splice(at, 1)
+      this.#unused = Math.min(this.#unused, this.#idle.length)
+    })
+    return socket
+  }
+
+  #retire(): void {
+    for (const socket of this.#idle.splice(0, this.#unused)) socket.destroy()
+    this.#unused = this.#idle.length
+  }
+}
