@@ -63,6 +63,8 @@ export {
   putChunk,
   PutChunkParams,
 } from "./src/uploadSessions.ts"
+export { PackageError } from "./src/PackageError.ts"
+export type { PackageEvent, PackageOptions, PackageSummary, PackageUploadError } from "./src/PackageEvent.ts"
 export {
   type FileSummary,
   type Source,
@@ -72,6 +74,7 @@ export {
   type UploadOptions,
 } from "./src/UploadEvent.ts"
 export { uploadDefaults, uploadFile } from "./src/uploadFile.ts"
+export { uploadPackage } from "./src/uploadPackage.ts"
 export { UploadJournal } from "./src/UploadJournal.ts"
 export { ByteRange, SessionId, UploadSession } from "./src/UploadSession.ts"
 export { type SessionWork, type TransactionOptions, withUploadSession } from "./src/withUploadSession.ts"

@@ -11,10 +11,12 @@ const { metafile } = await build({
   packages: "external",
   metafile: true,
 })
-const edges = new Map(Object.entries(metafile.inputs).map(([file, { imports }]) => [
-  file,
-  imports.filter(({ external, kind }) => !external && kind === "import-statement").map(({ path }) => path),
-]))
+const edges = new Map(
+  Object.entries(metafile.inputs).map(([file, { imports }]) => [
+    file,
+    imports.filter(({ external, kind }) => !external && kind === "import-statement").map(({ path }) => path),
+  ]),
+)
 const done = new Set()
 const visit = (file, trail) => {
   const seen = trail.indexOf(file)

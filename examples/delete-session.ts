@@ -1,5 +1,11 @@
 /** Deletes an upload session; one that is gone is as good as deleted. */
-import { deleteUploadSession, FabricClient, FabricConfig, FabricError, ClusterHttpClient } from "@effect-fabric/image-store"
+import {
+  ClusterHttpClient,
+  deleteUploadSession,
+  FabricClient,
+  FabricConfig,
+  FabricError,
+} from "@effect-fabric/image-store"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import process from "node:process"

@@ -65,6 +65,8 @@ const HINTS: Readonly<Record<string, string>> = {
   FABRIC_E_IMAGEBUILDER_RESERVED_DIRECTORY_ERROR: "this folder belongs to the cluster; name what is below it",
   FABRIC_E_SERVICE_DOES_NOT_EXIST:
     "this cluster has no image store service: its image store is a file share, which this API cannot reach",
+  NotFound:
+    "nothing of that name is there; a session is also lost when it expires or the cluster's primary moves",
   FABRIC_E_TIMEOUT: "the cluster is slow or changes its primary; try again, or raise the timeout",
   FABRIC_E_UPLOAD_SESSION_ID_CONFLICT: "the session was opened for another path; use a new session id",
   FABRIC_E_UPLOAD_SESSION_RANGE_NOT_SATISFIABLE:
@@ -124,6 +126,9 @@ export class FabricError extends Base {
   }
 }
 
+/** Deno does not let the program use the network, and will not the next time either. */
+const FORBIDDEN = "NotCapable"
+
 const NOT_FOUND_CODES: ReadonlySet<string> = new Set([
   "NotFound",
   "FABRIC_E_FILE_NOT_FOUND",
@@ -139,7 +144,7 @@ export const meansNotFound = (reason: FabricErrorReason): boolean =>
 export const meansRetry = (reason: FabricErrorReason): boolean =>
   reason._tag === "Rejected"
     ? RETRYABLE_STATUSES.has(reason.status) || RETRYABLE_CODES.has(reason.code ?? "")
-    : reason._tag === "Unreachable" || reason._tag === "TimedOut"
+    : reason._tag === "TimedOut" || (reason._tag === "Unreachable" && reason.code !== FORBIDDEN)
 
 const explain = (reason: FabricErrorReason): string => {
   switch (reason._tag) {
@@ -147,7 +152,9 @@ const explain = (reason: FabricErrorReason): string => {
       return `${reason.field}: ${reason.issue}`
     case "Unreachable":
       return `nobody answered (${reason.code}: ${reason.detail}); ` +
-        (reason.sent === "no"
+        (reason.code === FORBIDDEN
+          ? "let the program use the network: deno run --allow-net"
+          : reason.sent === "no"
           ? "check the address, the port (the gateway's is 19080) and the network"
           : "the request may have reached the cluster")
     case "Untrusted":

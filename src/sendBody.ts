@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import type * as Http from "node:http"
 import type { Body, Watch } from "./Exchange.ts"
 
-/** Bytes written at a time. */
+/** Bytes written at a time: few enough that several bodies at once on a slow line still show progress. */
 const PIECE = 256 * 1024
 
 /** Writes `body` and ends the request. Returns how to stop before that. */

@@ -155,11 +155,12 @@ const oneSession = <A, E, R>(
       if (Exit.isSuccess(ended)) {
         return session.broken !== undefined && Exit.isFailure(exit) ? session.broken : yield* exit
       }
-      if (Exit.isFailure(exit)) return yield* Effect.failCause(Cause.sequential(exit.cause, ended.cause))
+      // A stream drops what is attached to an error, so it is logged too.
       yield* Effect.logWarning(
-        `Upload session ${session.sessionId} is committed but not deleted yet`,
+        `Upload session ${session.sessionId} could not be deleted; the next run does it`,
         ended.cause,
       )
+      if (Exit.isFailure(exit)) return yield* Effect.failCause(Cause.sequential(exit.cause, ended.cause))
       return exit.value
     })
   )

@@ -11,7 +11,7 @@ import type { JournalEntry, Owner } from "../src/JournalEntry.ts"
 import type { Source, UploadOptions } from "../src/UploadEvent.ts"
 import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
-import { clusterWith, failure } from "./support/cluster.ts"
+import { clusterWith } from "./support/cluster.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
 const bytesOf = (size: number, seed = 1) =>
@@ -186,7 +186,7 @@ describe("uploadFile", () => {
     run(Effect.gen(function* () {
       const emulator = yield* Emulator
       yield* emulator.inject(Fault.reply(503, "E_ABORT"), { on: "UploadFileChunk", times: 10_000 })
-      const error = yield* failure(upload(bytesOf(95), { patience: 60 }) as never)
+      const error = yield* Effect.flip(upload(bytesOf(95), { patience: 60 }))
       assert.strictEqual(error._tag, "FabricError")
       yield* nothingLeft
     })))
@@ -372,7 +372,7 @@ describe("resume", () => {
           UploadJournal.layerMemory({ store, owner: second, alive: () => true }),
         )
         assert.isTrue(store.has(id!))
-        assert.deepStrictEqual((yield* (yield* Emulator).sessions).map(({ sessionId }) => sessionId), [id])
+        assert.deepStrictEqual((yield* (yield* Emulator).sessions).map(({ sessionId }) => sessionId), [id!])
       })))
 
   it.effect("can be turned off", () =>

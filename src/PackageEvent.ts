@@ -1,0 +1,72 @@
+/**
+ * What the upload of a package tells while it runs, and how it ends.
+ *
+ * @module
+ */
+import type { PackageError } from "./PackageError.ts"
+import type { UploadError, UploadEvent, UploadOptions } from "./UploadEvent.ts"
+
+/** How to upload a package. */
+export interface PackageOptions extends UploadOptions {
+  /** Sends code, config and data packages as zip files. The source stays as it is. Default false. */
+  readonly compress?: boolean | undefined
+  /** Checks that it is a complete application package before anything is sent. Default true. */
+  readonly validate?: boolean | undefined
+  /**
+   * What becomes of a package that fails or is interrupted, where nothing was before: `remove` deletes what came of
+   * it. What was there before is never deleted for a failure. Default `remove`.
+   */
+  readonly onFailure?: "remove" | "keep" | undefined
+  /** Files at the destination that are not of the package: removed, or a failure before anything is sent. Default `remove`. */
+  readonly strays?: "remove" | "fail" | undefined
+  /** Bytes that an archive may unpack to. Default: 200 times its size, but at least 1 GiB and at most 64 GiB. */
+  readonly unpackedLimit?: number | undefined
+}
+
+/** What became of a package. */
+export interface PackageSummary {
+  /** Where it is in the store: what to provision. */
+  readonly path: string
+  /** `ApplicationTypeName`, where there is a manifest. */
+  readonly applicationType: string | undefined
+  /** `ApplicationTypeVersion`, where there is a manifest. */
+  readonly applicationVersion: string | undefined
+  /** Files, without the `_.dir` marks. */
+  readonly files: number
+  /** Bytes of these. */
+  readonly bytes: number
+  /** Bytes that went over the wire, repeats included. */
+  readonly sent: number
+  /** Bytes that an earlier run had brought. */
+  readonly resumed: number
+  /** Attempts that had to be repeated. */
+  readonly retries: number
+  readonly seconds: number
+  /** Files that were there and are not of the package, by their paths below `path`, without marks. They are gone. */
+  readonly removed: ReadonlyArray<string>
+}
+
+/** One line of a package's story. */
+export type PackageEvent =
+  | UploadEvent
+  /** A folder of the package becomes a zip file, before anything is sent. */
+  | { readonly _tag: "Compressing"; readonly folder: string; readonly files: number; readonly bytes: number }
+  /** It is checked and known what will be sent. `overwrites`: there is something at the destination. */
+  | {
+    readonly _tag: "PackagePlanned"
+    readonly path: string
+    readonly files: number
+    readonly bytes: number
+    readonly applicationType: string | undefined
+    readonly applicationVersion: string | undefined
+    readonly overwrites: boolean
+  }
+  /** After a failure: what had come of the package is deleted. */
+  | { readonly _tag: "PackageRemoved"; readonly path: string }
+  /** After a failure: that could not be done. What is left cannot be provisioned, and the next upload replaces it. */
+  | { readonly _tag: "PackageLeft"; readonly path: string; readonly reason: string }
+  /** Everything is there, and listed by the cluster as it should be. */
+  | ({ readonly _tag: "PackageUploaded" } & PackageSummary)
+
+/** All ways in which the upload of a package fails. */
+export type PackageUploadError = UploadError | PackageError

@@ -1,0 +1,237 @@
+/**
+ * A planned package on its way into the store.
+ *
+ * @module
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { FabricClient } from "./FabricClient.ts"
+import type { FabricError } from "./FabricError.ts"
+import { deleteContent, hasUploadSessions } from "./ImageStore.ts"
+import { lastName, type PackageFile } from "./PackageContent.ts"
+import { PackageError } from "./PackageError.ts"
+import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
+import { MARKER, type PackagePlan, pathIn } from "./packagePlan.ts"
+import { Patience } from "./Patience.ts"
+import { Slots } from "./Slots.ts"
+import {
+  compareTree,
+  inTheWay,
+  type KeyOf,
+  listFolder,
+  readTree,
+  rootsOf,
+  type StoredTree,
+} from "./storedTree.ts"
+import { type FileSummary, SourceError, type UploadError, type UploadEvent } from "./UploadEvent.ts"
+import { uploadDefaults, uploadInSlots } from "./uploadFile.ts"
+import type { UploadJournal } from "./UploadJournal.ts"
+
+/** Files that wait for a slot with their source open, so that no slot waits for a file. */
+const AHEAD = 2
+/** Seconds before the cluster's listing is looked at again when something is missing: it omits what it still writes. */
+const LOOK_AGAIN = [1, 3, 10]
+/** Times that files are removed that should not be there. More come only from somebody else. */
+const MOST_REMOVALS = 2
+
+const EMPTY = new Uint8Array(0)
+
+/** What it took. */
+interface Brought {
+  readonly sent: number
+  readonly resumed: number
+  readonly retries: number
+  readonly removed: ReadonlyArray<string>
+}
+
+/** Brings the files of a plan, and makes the destination equal to it. */
+export class PackageUpload {
+  readonly #plan: PackagePlan
+  readonly #options: PackageOptions
+  readonly #emit: (event: PackageEvent) => Effect.Effect<void>
+  readonly #concurrency: number
+  readonly #slots: Slots
+  readonly #summaries: Array<FileSummary> = []
+  readonly #removed = new Set<string>()
+  #keyOf: KeyOf = (name) => name
+
+  constructor(
+    plan: PackagePlan,
+    options: PackageOptions,
+    emit: (event: PackageEvent) => Effect.Effect<void>,
+  ) {
+    this.#plan = plan
+    this.#options = options
+    this.#emit = emit
+    this.#concurrency = options.concurrency ?? uploadDefaults.concurrency
+    this.#slots = new Slots(this.#concurrency)
+  }
+
+  /** What is at the destination. Fails when a package cannot, or by the options must not, go there. */
+  get look(): Effect.Effect<StoredTree, FabricError | PackageError, FabricClient> {
+    return Effect.gen(this, function* () {
+      if (yield* this.#persist(hasUploadSessions)) this.#keyOf = (name) => name.toLowerCase()
+      const tree = yield* this.#tree
+      if (tree.has("")) return yield* this.#failed([`${this.#plan.path} is a file in the store`])
+      const { strays } = compareTree(this.#plan, tree, this.#keyOf)
+      if (strays.length > 0 && this.#options.strays === "fail") return yield* this.#foreign(strays)
+      return tree
+    })
+  }
+
+  /** Brings everything. `before` is what {@link PackageUpload.look} saw. */
+  bring(before: StoredTree): Effect.Effect<Brought, PackageUploadError, FabricClient | UploadJournal> {
+    return Effect.gen(this, function* () {
+      const { files, folders, path } = this.#plan
+      if ([...before.keys()].some((name) => this.#keyOf(name) === MARKER)) yield* this.#delete(MARKER)
+      const { strays } = compareTree(this.#plan, before, this.#keyOf)
+      yield* this.#remove(inTheWay(this.#plan, strays, this.#keyOf))
+
+      yield* Effect.forEach(files, (file) => this.#file(file), {
+        concurrency: this.#concurrency + AHEAD,
+        discard: true,
+      })
+      for (const level of levelsOf(folders.filter((name) => name !== ""))) {
+        yield* Effect.forEach(level, (name) => this.#mark(name), {
+          concurrency: this.#concurrency,
+          discard: true,
+        })
+      }
+      yield* this.#settle
+      yield* this.#mark("")
+      yield* this.#inTime(Effect.map(
+        listFolder(path),
+        (entries) =>
+          entries.some((entry) =>
+              entry._tag === "File" && entry.path.endsWith(`/${MARKER}`) && entry.size === 0
+            )
+            ? []
+            : [`the cluster does not list ${MARKER}`],
+      ))
+      const total = (field: "sent" | "resumed" | "retries") =>
+        this.#summaries.reduce((sum, summary) => sum + summary[field], 0)
+      return {
+        sent: total("sent"),
+        resumed: total("resumed"),
+        retries: total("retries"),
+        removed: [...this.#removed].filter((name) => lastName(name) !== MARKER).sort(),
+      }
+    })
+  }
+
+  #file(file: PackageFile): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
+    const source = typeof file.source === "string" ? file.source : `${file.name} of ${this.#plan.source}`
+    return this.#upload(file.source, file.name, this.#emit).pipe(
+      Effect.mapError((error) =>
+        error._tag === "SourceError" ? new SourceError({ source, issue: error.issue }) : error
+      ),
+      Effect.flatMap(({ size }) =>
+        size === file.size
+          ? Effect.void
+          : new SourceError({ source, issue: "it changed while the package was uploaded" })
+      ),
+    )
+  }
+
+  /** Marks a folder as complete. Only its troubles are worth telling. */
+  #mark(name: string): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
+    return Effect.asVoid(this.#upload(
+      EMPTY,
+      pathIn(name, MARKER),
+      (event) => event._tag === "Retried" ? this.#emit(event) : Effect.void,
+    ))
+  }
+
+  #upload(
+    source: PackageFile["source"],
+    name: string,
+    emit: (event: UploadEvent) => Effect.Effect<void>,
+  ): Effect.Effect<FileSummary, UploadError, FabricClient | UploadJournal> {
+    return Effect.tap(
+      uploadInSlots(this.#slots, source, pathIn(this.#plan.path, name), this.#options, emit),
+      (summary) => Effect.sync(() => void this.#summaries.push(summary)),
+    )
+  }
+
+  /** Makes sure that the cluster lists exactly the plan, but for the package's own marker. */
+  get #settle(): Effect.Effect<void, FabricError | PackageError, FabricClient> {
+    const difference = Effect.map(this.#tree, (tree) => compareTree(this.#plan, tree, this.#keyOf))
+    return Effect.gen(this, function* () {
+      for (let removals = 0;; removals++) {
+        let strays: ReadonlyArray<string> = []
+        yield* this.#inTime(Effect.map(difference, (found) => {
+          strays = found.strays
+          return found.wrong
+        }))
+        if (strays.length === 0) return
+        if (this.#options.strays === "fail" || removals === MOST_REMOVALS) return yield* this.#foreign(strays)
+        yield* this.#remove(strays)
+      }
+    })
+  }
+
+  /** Looks until nothing is wrong any more, a few times. */
+  #inTime(
+    look: Effect.Effect<ReadonlyArray<string>, FabricError, FabricClient>,
+  ): Effect.Effect<void, FabricError | PackageError, FabricClient> {
+    return Effect.gen(this, function* () {
+      for (const seconds of [...LOOK_AGAIN, undefined]) {
+        const wrong = yield* this.#persist(look)
+        if (wrong.length === 0) return
+        if (seconds === undefined) return yield* this.#failed(wrong)
+        yield* Effect.sleep(`${seconds} seconds`)
+      }
+    })
+  }
+
+  get #tree(): Effect.Effect<StoredTree, FabricError, FabricClient> {
+    return readTree(this.#plan.path, (path) => this.#persist(listFolder(path)))
+  }
+
+  #remove(names: ReadonlyArray<string>): Effect.Effect<void, FabricError, FabricClient> {
+    return Effect.zipRight(
+      Effect.forEach(rootsOf(this.#plan, names, this.#keyOf), (name) => this.#delete(name), {
+        concurrency: this.#concurrency,
+        discard: true,
+      }),
+      Effect.sync(() => names.forEach((name) => this.#removed.add(name))),
+    )
+  }
+
+  #delete(name: string): Effect.Effect<void, FabricError, FabricClient> {
+    return this.#persist(deleteContent({ path: pathIn(this.#plan.path, name) }))
+  }
+
+  /** Repeats a request while the cluster is away, as long as the options say. */
+  #persist<A>(
+    request: Effect.Effect<A, FabricError, FabricClient>,
+  ): Effect.Effect<A, FabricError, FabricClient> {
+    const patience = (this.#options.patience ?? uploadDefaults.patience) * 1000
+    return Effect.flatMap(
+      FabricClient,
+      ({ once }) =>
+        Effect.flatMap(
+          Clock.currentTimeMillis,
+          (now) => new Patience(patience, now).persist(Effect.provideService(request, FabricClient, once)),
+        ),
+    )
+  }
+
+  #foreign(strays: ReadonlyArray<string>): PackageError {
+    return this.#failed(strays.map((name) => `${name} is at ${this.#plan.path}, but not in the package`))
+  }
+
+  #failed(problems: ReadonlyArray<string>): PackageError {
+    return new PackageError({ source: this.#plan.source, problems })
+  }
+}
+
+/** Folders of the same depth, the deepest first. */
+const levelsOf = (folders: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> => {
+  const levels = new Map<number, Array<string>>()
+  for (const name of folders) {
+    const depth = name.split("/").length
+    levels.set(depth, [...levels.get(depth) ?? [], name])
+  }
+  return [...levels].sort(([a], [b]) => b - a).map(([, level]) => level)
+}

@@ -1,0 +1,194 @@
+/**
+ * A whole package: a folder, or an archive of one.
+ *
+ * @module
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import { stat } from "node:fs/promises"
+import { basename, extname, resolve } from "node:path"
+import { type ApplicationPackage, readApplication } from "./applicationManifest.ts"
+import { compressionsOf, compressPackage } from "./compressPackage.ts"
+import type { FabricClient } from "./FabricClient.ts"
+import { deleteContent, hasUploadSessions } from "./ImageStore.ts"
+import type { PackageContent } from "./PackageContent.ts"
+import { PackageError, type Problem } from "./PackageError.ts"
+import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
+import { codeOf, readFolder } from "./packageFolder.ts"
+import { MARKER, type PackagePlan, planPackage } from "./packagePlan.ts"
+import { PackageUpload } from "./PackageUpload.ts"
+import { SourceError } from "./UploadEvent.ts"
+import { told, validated } from "./uploadFile.ts"
+import type { UploadJournal } from "./UploadJournal.ts"
+import { openArchive } from "./zipArchive.ts"
+
+type Emit = (event: PackageEvent) => Effect.Effect<void>
+type Env = FabricClient | UploadJournal
+
+/**
+ * Uploads a folder, or a `.sfpkg` or `.zip` file of one, and tells how it goes. The stream ends with
+ * `PackageUploaded`. `path` defaults to the source's name, without its extension.
+ *
+ * Everything is checked before the first byte goes, and all that is wrong is told at once. Folders get their `_.dir`
+ * marks children first, and the package's own comes last, after the cluster's listing was compared with the plan; one
+ * that is there is removed first: at no time can a mix of two packages be provisioned (protocol.md 5.1).
+ *
+ * Fails with `PackageError` when the package is not right, or not right in the store afterwards; otherwise as
+ * `uploadFile` does. Interruption and failure remove the package again where nothing was before.
+ */
+export const uploadPackage = (
+  source: string,
+  path?: string,
+  options: PackageOptions = {},
+): Stream.Stream<PackageEvent, PackageUploadError, Env> =>
+  told((emit: Emit) => Effect.scoped(run(resolve(source), path, options, emit)))
+
+const run = (
+  source: string,
+  path: string | undefined,
+  options: PackageOptions,
+  emit: Emit,
+): Effect.Effect<void, PackageUploadError, Env | Scope.Scope> =>
+  Effect.gen(function* () {
+    const begun = yield* Clock.currentTimeMillis
+    const found = yield* openPackage(source, options)
+    const destination = path ?? (found.packed ? basename(source, extname(source)) : basename(source))
+    yield* validated(destination, options)
+    const { application, plan } = yield* prepare(found.content, destination, options, emit)
+
+    const upload = new PackageUpload(plan, options, emit)
+    const before = yield* upload.look
+    yield* emit({
+      _tag: "PackagePlanned",
+      path: destination,
+      files: plan.files.length,
+      bytes: plan.bytes,
+      applicationType: application.type,
+      applicationVersion: application.version,
+      overwrites: before.size > 0,
+    })
+    const undo = before.size === 0 && options.onFailure !== "keep"
+    const brought = yield* (undo ? undoing(upload.bring(before), destination, emit) : upload.bring(before))
+    yield* emit({
+      _tag: "PackageUploaded",
+      path: destination,
+      applicationType: application.type,
+      applicationVersion: application.version,
+      files: plan.files.length,
+      bytes: plan.bytes,
+      ...brought,
+      seconds: ((yield* Clock.currentTimeMillis) - begun) / 1000,
+    })
+  })
+
+const openPackage = (
+  source: string,
+  { unpackedLimit }: PackageOptions,
+): Effect.Effect<
+  { readonly content: PackageContent; readonly packed: boolean },
+  SourceError | PackageError,
+  Scope.Scope
+> => {
+  const attempt = <A>(run: () => Promise<A>) =>
+    Effect.tryPromise({
+      try: run,
+      catch: (cause) => new SourceError({ source, issue: `it cannot be read (${codeOf(cause)})` }),
+    })
+  return Effect.gen(function* () {
+    const found = yield* attempt(() => stat(source))
+    if (found.isDirectory()) return { content: yield* attempt(() => readFolder(source)), packed: false }
+    if (/\.(sfpkg|zip)$/i.test(source)) {
+      return { content: yield* openArchive(source, unpackedLimit), packed: true }
+    }
+    return yield* new PackageError({
+      source,
+      problems: ["it is neither a folder nor a .sfpkg or .zip file; uploadFile uploads a single file"],
+    })
+  })
+}
+
+/** Checks everything, and compresses what is to be compressed. */
+const prepare = (
+  content: PackageContent,
+  destination: string,
+  options: PackageOptions,
+  emit: Emit,
+): Effect.Effect<
+  { readonly application: ApplicationPackage; readonly plan: PackagePlan },
+  PackageUploadError,
+  FabricClient | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const application = yield* readApplication(content)
+    const { plan, problems } = planPackage(content, destination)
+    const compress = options.compress === true
+    const compressions = compress ? compressionsOf(content, application.packages) : []
+    yield* refuse(content.source, [
+      ...content.problems,
+      ...problems,
+      // Which folders can be compressed is in the manifests.
+      ...(options.validate !== false || compress ? application.problems : []),
+      ...(plan.files.length === 0 ? [{ text: "there is no file in it" }] : []),
+    ])
+    if (compressions.length === 0) return { application, plan }
+    for (const { bytes, files, folder } of compressions) {
+      yield* emit({ _tag: "Compressing", folder, files: files.length, bytes })
+    }
+    const compressed = yield* compressPackage(content, compressions)
+    return { application, plan: planPackage(compressed, destination).plan }
+  })
+
+/** Fails with all problems. Those of one system count on that system; which it is, is asked when it matters. */
+const refuse = (
+  source: string,
+  problems: ReadonlyArray<Problem>,
+): Effect.Effect<void, PackageUploadError, FabricClient> =>
+  Effect.gen(function* () {
+    if (problems.length === 0) return
+    const asks = problems.every(({ on }) => on !== undefined)
+    const system = asks ? ((yield* hasUploadSessions) ? "windows" : "linux") : undefined
+    const valid = problems.filter(({ on }) => on === undefined || system === undefined || on === system)
+    if (valid.length > 0) return yield* new PackageError({ source, problems: valid.map(({ text }) => text) })
+  })
+
+/** Seconds that the clean-up may take. */
+const UNDO_WITHIN = 60
+
+/** Deletes the destination when the upload fails or is interrupted. The upload's own error is the result. */
+const undoing = <A, E>(
+  upload: Effect.Effect<A, E, Env>,
+  path: string,
+  emit: Emit,
+): Effect.Effect<A, E, Env> => {
+  // In a fiber of its own: in one that is interrupted already nothing else could be, and it has to end in time.
+  const remove = Effect.flatMap(
+    Effect.forkDaemon(Effect.interruptible(Effect.timeoutFail(deleteContent({ path }), {
+      duration: `${UNDO_WITHIN} seconds`,
+      onTimeout: () =>
+        new PackageError({ source: path, problems: [`it could not be removed within ${UNDO_WITHIN} s`] }),
+    }))),
+    Fiber.join,
+  )
+  // Streams drop what is attached to their error, and whoever interrupts one hears no event: so both are told.
+  const removeAndTell = Effect.matchCauseEffect(remove, {
+    onSuccess: () =>
+      Effect.zipRight(
+        emit({ _tag: "PackageRemoved", path }),
+        Effect.logInfo(`Removed what had come of the package at ${path}`),
+      ),
+    onFailure: (cause) => {
+      const reason = Cause.prettyErrors(cause)[0]?.message ?? "interrupted"
+      return Effect.zipRight(
+        emit({ _tag: "PackageLeft", path, reason }),
+        Effect.logWarning(
+          `Part of the package is left at ${path}; without its ${MARKER} it cannot be provisioned: ${reason}`,
+        ),
+      )
+    },
+  })
+  return Effect.uninterruptibleMask((restore) => Effect.onError(restore(upload), () => removeAndTell))
+}

@@ -1,0 +1,617 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { mkdir, readdir, readFile, symlink } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type FabricClient, putFile } from "../mod.ts"
+import { Emulator, type EmulatorOptions, Fault, FaultPlan } from "../src/emulator/mod.ts"
+import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
+import { uploadPackage } from "../src/uploadPackage.ts"
+import { UploadJournal } from "../src/UploadJournal.ts"
+import { clusterWith } from "./support/cluster.ts"
+import {
+  applicationManifest,
+  fileOf,
+  folderOf,
+  serviceManifest,
+  shop,
+  shopMarks,
+} from "./support/packages.ts"
+import { inVirtualTime } from "./support/virtualTime.ts"
+import { unzip } from "./support/zips.ts"
+
+type Env = Emulator | FabricClient | UploadJournal | Scope.Scope
+
+/** Each test in virtual time, on a cluster and a journal of its own. */
+const run = <A, E>(program: Effect.Effect<A, E, Env>, emulator: EmulatorOptions = {}) =>
+  inVirtualTime(Effect.scoped(
+    Effect.provide(program, Layer.merge(clusterWith({}, emulator), UploadJournal.layerMemory())),
+  ))
+
+const upload = (source: string, options: PackageOptions = {}, path?: string) =>
+  Effect.map(Stream.runCollect(uploadPackage(source, path, options)), (events) => [...events])
+
+const summaryOf = (events: ReadonlyArray<PackageEvent>) => {
+  const last = events.at(-1)!
+  assert.strictEqual(last._tag, "PackageUploaded")
+  return last as Extract<PackageEvent, { _tag: "PackageUploaded" }>
+}
+
+/** The message of the error that an upload fails with. */
+const refusal = (source: string, options: PackageOptions = {}, path?: string) =>
+  Effect.map(Effect.flip(upload(source, options, path)), (error) => `${error._tag}: ${error.message}`)
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
+
+const stored = Effect.gen(function* () {
+  const files = yield* (yield* Emulator).files
+  return Object.fromEntries(
+    yield* Effect.forEach(
+      files,
+      ({ bytes, path }) => Effect.map(bytes, (content) => [path, decoder.decode(content)] as const),
+    ),
+  )
+})
+
+const withMarks = (files: Readonly<Record<string, unknown>>, marks: ReadonlyArray<string>, under = "Shop") =>
+  Object.fromEntries(
+    [...Object.entries(files), ...marks.map((mark) => [mark, ""] as const)]
+      .map(([name, content]) => [`${under}/${name}`, content]),
+  )
+
+/** The requests of one operation, by the path below `/ImageStore/`. */
+const asked = (operation: string) =>
+  Effect.map(
+    Effect.flatMap(Emulator, ({ requests }) => requests),
+    (all) =>
+      all.filter((request) => request.operation === operation)
+        .map(({ path }) => decodeURIComponent(path.replace("/ImageStore/", ""))),
+  )
+
+const inject = (fault: Fault, on: string, times = 1) =>
+  Effect.flatMap(Emulator, (emulator) => emulator.inject(fault, { on, times } as never))
+
+const sentNothing = Effect.gen(function* () {
+  for (const operation of ["UploadFile", "UploadFileChunk", "DeleteImageStoreContent"]) {
+    assert.deepStrictEqual(yield* asked(operation), [])
+  }
+})
+
+const contains = (text: string, ...parts: ReadonlyArray<string>) =>
+  parts.forEach((part) => assert.include(text, part))
+
+describe("a folder", () => {
+  it.effect("is brought with a mark in each folder", () =>
+    run(Effect.gen(function* () {
+      yield* upload(yield* folderOf(shop))
+      assert.deepStrictEqual(yield* stored, withMarks({ ...shop }, shopMarks))
+    })))
+
+  it.effect("is never marked complete before what is in it", () =>
+    run(Effect.gen(function* () {
+      yield* upload(yield* folderOf(shop))
+      const puts = yield* asked("UploadFile")
+      const marks = puts.filter((path) => path.endsWith("_.dir"))
+      assert.deepStrictEqual(puts.slice(-marks.length), marks)
+      const depths = marks.map((path) => path.split("/").length)
+      assert.deepStrictEqual(depths, [...depths].sort((a, b) => b - a))
+      assert.strictEqual(puts.at(-1), "Shop/_.dir")
+    })))
+
+  it.effect("tells how it goes, and ends with a summary", () =>
+    run(Effect.gen(function* () {
+      const events = yield* upload(yield* folderOf(shop))
+      const bytes = Object.values(shop).reduce(
+        (sum, content) => sum + new TextEncoder().encode(content as string).length,
+        0,
+      )
+      assert.deepStrictEqual(events[0], {
+        _tag: "PackagePlanned",
+        path: "Shop",
+        files: 5,
+        bytes,
+        applicationType: "Shop",
+        applicationVersion: "1.2.3",
+        overwrites: false,
+      })
+      const { seconds, ...summary } = summaryOf(events)
+      assert.isAtLeast(seconds, 0)
+      assert.deepStrictEqual(summary, {
+        _tag: "PackageUploaded",
+        path: "Shop",
+        applicationType: "Shop",
+        applicationVersion: "1.2.3",
+        files: 5,
+        bytes,
+        sent: bytes,
+        resumed: 0,
+        retries: 0,
+        removed: [],
+      })
+      assert.strictEqual(events.filter(({ _tag }) => _tag === "FileUploaded").length, 5)
+    })))
+
+  it.effect("sends large files by sessions, of which none is left", () =>
+    run(Effect.gen(function* () {
+      const big = "x".repeat(1000)
+      const files = { ...shop, "Web/Code/a.dll": big, "Web/Code/b.dll": big }
+      yield* upload(yield* folderOf(files), { chunkSize: 300, concurrency: 3 })
+      assert.deepStrictEqual(yield* stored, withMarks(files, shopMarks))
+      assert.isAtLeast((yield* asked("UploadFileChunk")).length, 8)
+      assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
+    })))
+
+  // Large bodies are read while they are sent, and virtual time would run out on the disk.
+  it.scoped("goes by single requests to a Linux cluster", () =>
+    Effect.gen(function* () {
+      yield* upload(yield* folderOf(shop), { chunkSize: 5 })
+      assert.deepStrictEqual(yield* stored, withMarks({ ...shop }, shopMarks))
+    }).pipe(Effect.provide(Layer.merge(clusterWith({}, { os: "linux" }), UploadJournal.layerMemory()))))
+
+  it.effect("of hundreds of small files is brought whole", () =>
+    run(Effect.gen(function* () {
+      const files = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`d${i % 7}/f${i}.txt`, `${i}`]))
+      const events = yield* upload(yield* folderOf(files), { validate: false, concurrency: 8 })
+      assert.strictEqual(summaryOf(events).files, 300)
+      assert.strictEqual((yield* (yield* Emulator).files).length, 300 + 8)
+    })))
+
+  it.effect("has one bound on requests under way, for all its files together", () =>
+    run(
+      Effect.gen(function* () {
+        const files = Object.fromEntries(
+          Array.from({ length: 12 }, (_, i) => [`f${i}`, "x".repeat(i % 3 ? 5 : 95)]),
+        )
+        yield* upload(yield* folderOf(files), { validate: false, concurrency: 3, chunkSize: 10 })
+        const begins = (yield* (yield* Emulator).requests).filter(({ method }) => method === "PUT")
+          .map(({ at }) => at.getTime())
+        assert.strictEqual(begins.length, 4 * 10 + 8 + 1)
+        for (const begin of begins) {
+          assert.isAtMost(begins.filter((other) => other > begin - 1000 && other <= begin).length, 3)
+        }
+      }),
+      { latency: "1 second" },
+    ))
+
+  it.effect("keeps names with blanks, + and & as they are", () =>
+    run(Effect.gen(function* () {
+      const files = { "a b/c+d&e=f;g@h,i's (1) ü.txt": "hello" }
+      yield* upload(yield* folderOf(files, "My App"), { validate: false })
+      assert.deepStrictEqual(yield* stored, withMarks(files, ["a b/_.dir", "_.dir"], "My App"))
+    })))
+
+  it.effect("has its own marks replaced, not doubled, and empty folders marked", () =>
+    run(Effect.gen(function* () {
+      const files = { "a.txt": "a", "_.dir": "", "sub/_.dir": "not empty", "void/": "" }
+      yield* upload(yield* folderOf(files), { validate: false })
+      assert.deepStrictEqual(
+        yield* stored,
+        withMarks({ "a.txt": "a" }, ["sub/_.dir", "void/_.dir", "_.dir"]),
+      )
+      assert.strictEqual((yield* asked("UploadFile")).length, 4)
+    })))
+
+  it.effect("outlasts lost answers, resets and a cluster that is away", () =>
+    run(
+      Effect.gen(function* () {
+        const files = { ...shop, "Web/Code/big.dll": "y".repeat(500) }
+        yield* upload(yield* folderOf(files), { chunkSize: 50 })
+        assert.deepStrictEqual(yield* stored, withMarks(files, shopMarks))
+        assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
+      }),
+      { faults: FaultPlan.random({ seed: 7, probability: 0.15 }) },
+    ))
+})
+
+describe("what cannot be uploaded", () => {
+  it.effect("is a single file, with a hint to uploadFile", () =>
+    run(Effect.gen(function* () {
+      const message = yield* refusal(yield* fileOf("app.dll", new Uint8Array(3)))
+      contains(message, "PackageError", "uploadFile")
+      yield* sentNothing
+    })))
+
+  it.effect("is nothing at all", () =>
+    run(Effect.gen(function* () {
+      contains(yield* refusal("/no/such/folder"), "SourceError", "/no/such/folder", "ENOENT")
+    })))
+
+  it.effect("is an empty folder", () =>
+    run(Effect.gen(function* () {
+      contains(yield* refusal(yield* folderOf({}), { validate: false }), "no file")
+    })))
+
+  it.effect("has names that the store cannot hold: all are told at once, before anything is sent", () =>
+    run(Effect.gen(function* () {
+      const message = yield* refusal(
+        yield* folderOf({
+          "a#b.txt": "",
+          "100%/x.txt": "",
+          "100%/y.txt": "",
+          "what?": "",
+          "end.": "",
+          "ok.txt": "",
+        }),
+        { validate: false },
+      )
+      contains(message, "4 things", '"a#b.txt"', '"100%"', '"what?"', '"end."')
+      assert.notInclude(message, "x.txt")
+      yield* sentNothing
+    })))
+
+  it.effect("goes where the cluster keeps its own files", () =>
+    run(Effect.gen(function* () {
+      contains(yield* refusal(yield* folderOf(shop), {}, "Store/Shop"), "another destination")
+      contains(yield* refusal(yield* folderOf(shop), {}, "windowsfabricstore"), "another destination")
+      yield* sentNothing
+    })))
+
+  it.effect("has a destination that the store cannot hold", () =>
+    run(Effect.gen(function* () {
+      contains(yield* refusal(yield* folderOf(shop), {}, "../Shop"), "FabricError", "path")
+      yield* sentNothing
+    })))
+
+  it.effect("goes where a file is", () =>
+    run(
+      Effect.gen(function* () {
+        contains(yield* refusal(yield* folderOf(shop)), "Shop is a file in the store")
+      }),
+      { files: { Shop: "a file" } },
+    ))
+
+  for (const os of ["windows", "linux"] as const) {
+    it.effect(`has names that differ by case only, ${os === "windows" ? "on" : "but not off"} Windows`, () =>
+      run(
+        Effect.gen(function* () {
+          const folder = yield* folderOf({ "readme.txt": "1", "README.txt": "2", "Sub/a": "3", "sub/a": "4" })
+          if (os === "linux") return yield* upload(folder, { validate: false })
+          const message = yield* refusal(folder, { validate: false })
+          contains(message, "2 things", "README.txt", "Sub and sub differ by case only")
+          yield* sentNothing
+        }),
+        { os },
+      ))
+  }
+
+  it.effect("has links that leave the folder, turn in a circle or lead nowhere; others are followed", () =>
+    run(Effect.gen(function* () {
+      const folder = yield* folderOf({ "in/a.txt": "a" })
+      const outside = yield* fileOf("secret", new TextEncoder().encode("secret"))
+      yield* Effect.promise(() => symlink(outside, join(folder, "out")))
+      yield* Effect.promise(() => symlink("..", join(folder, "in", "circle")))
+      yield* Effect.promise(() => symlink("nothing", join(folder, "dangling")))
+      yield* Effect.promise(() => symlink("in/a.txt", join(folder, "fine")))
+      const message = yield* refusal(folder, { validate: false })
+      contains(
+        message,
+        "3 things",
+        "out is a link that leaves",
+        "in/circle is a link to a folder",
+        "dangling",
+      )
+
+      const good = yield* folderOf({ "in/a.txt": "a" })
+      yield* Effect.promise(() => symlink("in", join(good, "too")))
+      yield* upload(good, { validate: false })
+      assert.strictEqual((yield* stored)["Shop/too/a.txt"], "a")
+    })))
+
+  it.effect("lacks what its manifests name, unless it is not to be validated", () =>
+    run(Effect.gen(function* () {
+      const folder = yield* folderOf({ "hello.txt": "hello" })
+      contains(yield* refusal(folder), "ApplicationManifest.xml is missing")
+      yield* sentNothing
+      assert.strictEqual(summaryOf(yield* upload(folder, { validate: false })).applicationType, undefined)
+    })))
+})
+
+describe("what was there before", () => {
+  const old = {
+    "Shop/ApplicationManifest.xml": "old",
+    "Shop/Old/Code/old.dll": "old",
+    "Shop/Old/Code/_.dir": "",
+    "Shop/Old/_.dir": "",
+    "Shop/_.dir": "",
+    "Other/kept.txt": "kept",
+  }
+
+  it.effect("is replaced: old files do not stay to be deployed later", () =>
+    run(
+      Effect.gen(function* () {
+        const events = yield* upload(yield* folderOf(shop))
+        assert.deepStrictEqual(yield* stored, {
+          ...withMarks({ ...shop }, shopMarks),
+          "Other/kept.txt": "kept",
+        })
+        assert.deepStrictEqual(summaryOf(events).removed, ["Old/Code/old.dll"])
+        assert.isTrue((events[0] as Extract<PackageEvent, { _tag: "PackagePlanned" }>).overwrites)
+      }),
+      { files: old },
+    ))
+
+  it.effect("cannot be provisioned as a mix: its mark goes first, and comes last", () =>
+    run(
+      Effect.gen(function* () {
+        yield* upload(yield* folderOf(shop))
+        const writes = (yield* (yield* Emulator).requests).filter(({ method }) => method !== "GET")
+          .map(({ method, path }) => `${method} ${path}`)
+        assert.strictEqual(writes[0], "DELETE /ImageStore/Shop/_.dir")
+        assert.strictEqual(writes.at(-1), "PUT /ImageStore/Shop/_.dir")
+        assert.strictEqual(writes.at(-2), "DELETE /ImageStore/Shop/Old")
+      }),
+      { files: old },
+    ))
+
+  it.effect("fails the upload before anything changes, when strays must not be", () =>
+    run(
+      Effect.gen(function* () {
+        const message = yield* refusal(yield* folderOf(shop), { strays: "fail" })
+        contains(message, "Old/Code/old.dll is at Shop, but not in the package")
+        assert.deepStrictEqual(yield* stored, old)
+        yield* sentNothing
+      }),
+      { files: old },
+    ))
+
+  it.effect("makes way where a folder becomes a file or a file a folder", () =>
+    run(
+      Effect.gen(function* () {
+        yield* upload(yield* folderOf({ was: "folder", "file/a.txt": "a" }), { validate: false })
+        assert.deepStrictEqual(
+          yield* stored,
+          withMarks({ was: "folder", "file/a.txt": "a" }, ["file/_.dir", "_.dir"]),
+        )
+        const writes = (yield* (yield* Emulator).requests).filter(({ method }) => method !== "GET")
+        assert.deepStrictEqual(writes.slice(0, 2).map(({ path }) => path).sort(), [
+          "/ImageStore/Shop/file",
+          "/ImageStore/Shop/was",
+        ])
+      }),
+      { files: { "Shop/was/x/y.txt": "y", "Shop/file": "f" } },
+    ))
+
+  it.effect("is not deleted when the upload fails", () =>
+    run(
+      Effect.gen(function* () {
+        yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile", 3)
+        contains(yield* refusal(yield* folderOf(shop)), "E_ACCESSDENIED")
+        const left = yield* stored
+        assert.strictEqual(left["Shop/Old/Code/old.dll"], "old")
+        assert.notProperty(left, "Shop/_.dir")
+      }),
+      { files: old },
+    ))
+
+  it.effect("may be there under another spelling on Windows", () =>
+    run(
+      Effect.gen(function* () {
+        const events = yield* upload(yield* folderOf({ "readme.txt": "new" }), { validate: false })
+        assert.deepStrictEqual(summaryOf(events).removed, [])
+        assert.deepStrictEqual(Object.values(yield* stored), ["", "new"])
+      }),
+      { files: { "shop/README.txt": "old", "shop/_.dir": "" } },
+    ))
+})
+
+describe("an upload that fails", () => {
+  it.effect("leaves no half package", () =>
+    run(Effect.gen(function* () {
+      const folder = yield* folderOf(shop)
+      const events: Array<PackageEvent> = []
+      yield* Effect.flatMap(Emulator, (emulator) =>
+        emulator.inject(Fault.reply(403, "E_ACCESSDENIED", "Access denied."), {
+          on: "UploadFile",
+          times: 2,
+        }))
+      const error = yield* uploadPackage(folder).pipe(
+        Stream.runForEach((event) =>
+          Effect.sync(() =>
+            void events.push(event)
+          )
+        ),
+        Effect.flip,
+      )
+      assert.include(error.message, "E_ACCESSDENIED")
+      assert.deepStrictEqual(yield* stored, {})
+      assert.deepStrictEqual(events.at(-1), { _tag: "PackageRemoved", path: "Shop" })
+    })))
+
+  it.effect("keeps what came, without the mark, when told so", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.answer({ status: 200 }), "UploadFile")
+      yield* refusal(yield* folderOf(shop), { onFailure: "keep", concurrency: 1 })
+      const left = yield* stored
+      assert.isAtLeast(Object.keys(left).length, 4)
+      assert.notProperty(left, "Shop/_.dir")
+    })))
+
+  it.effect("says so when the cluster lost a file, and never marks the package complete", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.answer({ status: 200 }), "UploadFile")
+      contains(
+        yield* refusal(yield* folderOf(shop), { onFailure: "keep" }),
+        "PackageError",
+        "the cluster does not list",
+      )
+      assert.notInclude(yield* asked("UploadFile"), "Shop/_.dir")
+    })))
+
+  it.effect("says so when a file has another size in the store", () =>
+    run(
+      Effect.gen(function* () {
+        yield* inject(Fault.answer({ status: 200 }), "UploadFile")
+        const folder = yield* folderOf({ "a.txt": "12345" })
+        contains(yield* refusal(folder, { validate: false }), "the cluster lists a.txt with 3 bytes, not 5")
+      }),
+      { files: { "Shop/a.txt": "123" } },
+    ))
+
+  it.effect("says so when the mark itself is lost", () =>
+    run(
+      Effect.gen(function* () {
+        const folder = yield* folderOf({ "a.txt": "12345" })
+        yield* Effect.flatMap(
+          Emulator,
+          ({ inject }) => inject(Fault.answer({ status: 200 }), { on: "UploadFile", times: 9 }),
+        )
+        contains(
+          yield* refusal(folder, { validate: false }),
+          "the cluster does not list _.dir",
+        )
+      }),
+      { files: { "Shop/a.txt": "54321" } },
+    ))
+
+  it.effect("waits for a file that the cluster does not list yet", () =>
+    run(Effect.gen(function* () {
+      const folder = yield* folderOf({ "a.txt": "a" })
+      yield* inject(Fault.answer({ status: 200 }), "UploadFile")
+      const fiber = yield* Effect.fork(upload(folder, { validate: false }))
+      yield* Effect.sleep("2 seconds")
+      yield* putFile({ path: "Shop/a.txt", bytes: new TextEncoder().encode("a") })
+      summaryOf(yield* Fiber.join(fiber))
+    })))
+
+  it.effect("is told by its own error, and what the clean-up could not do besides", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile", 9)
+      yield* inject(Fault.reply(400, "E_INVALIDARG"), "DeleteImageStoreContent", 9)
+      const events: Array<PackageEvent> = []
+      const error = yield* uploadPackage(yield* folderOf(shop)).pipe(
+        Stream.runForEach((event) => Effect.sync(() => void events.push(event))),
+        Effect.flip,
+      )
+      assert.include(error.message, "E_ACCESSDENIED")
+      const left = events.at(-1)!
+      assert.strictEqual(left._tag, "PackageLeft")
+      if (left._tag === "PackageLeft") assert.include(left.reason, "E_INVALIDARG")
+    })))
+
+  it.effect("does not wait for ever for a cluster that does not answer the clean-up", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile", 9)
+      yield* inject(Fault.hang, "DeleteImageStoreContent", 9)
+      assert.include(yield* refusal(yield* folderOf(shop)), "E_ACCESSDENIED")
+      const tries = (yield* (yield* Emulator).requests).filter(({ method }) => method === "DELETE")
+      assert.isAtMost((yield* Clock.currentTimeMillis) - tries[0]!.at.getTime(), 61_000)
+    })))
+
+  for (const onFailure of ["remove", "keep"] as const) {
+    it.effect(`that is interrupted is ${onFailure === "keep" ? "kept" : "removed"}, with no session left`, () =>
+      run(
+        Effect.gen(function* () {
+          const folder = yield* folderOf({ ...shop, "Web/Code/big.dll": "z".repeat(1000) })
+          const begun = yield* Deferred.make<void>()
+          const fiber = yield* Effect.fork(
+            Stream.runForEach(
+              uploadPackage(folder, undefined, { chunkSize: 100, onFailure }),
+              (event) => event._tag === "BytesSent" ? Deferred.succeed(begun, void 0) : Effect.void,
+            ),
+          )
+          yield* Deferred.await(begun)
+          const exit = yield* Fiber.interrupt(fiber)
+          assert.isTrue(Exit.isInterrupted(exit))
+          assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
+          const left = yield* stored
+          if (onFailure === "remove") assert.deepStrictEqual(left, {})
+          assert.notProperty(left, "Shop/_.dir")
+        }),
+        { latency: "1 second" },
+      ))
+  }
+})
+
+describe("compress", () => {
+  const files = {
+    ...shop,
+    "ApplicationManifest.xml": applicationManifest({ Web: "1.0.0", Api: "1.0.0" }),
+    "Web/Code/_.dir": "",
+    "Web/Extra/kept.txt": "no package of the manifest",
+    "Api/ServiceManifest.xml": serviceManifest("Api", '<CodePackage Name="Code" Version="1"/>'),
+    "Api/Code.zip": "already packed",
+  }
+
+  it.effect("sends packages as zip files, and leaves the caller's folder alone", () =>
+    run(Effect.gen(function* () {
+      const folder = yield* folderOf(files)
+      const before = yield* Effect.promise(() => readdir(folder, { recursive: true }))
+      const events = yield* upload(folder, { compress: true })
+      const all = yield* stored
+      assert.deepStrictEqual(Object.keys(all).sort(), [
+        "Shop/Api/Code.zip",
+        "Shop/Api/ServiceManifest.xml",
+        "Shop/Api/_.dir",
+        "Shop/ApplicationManifest.xml",
+        "Shop/Web/Code.zip",
+        "Shop/Web/Config.zip",
+        "Shop/Web/Extra/_.dir",
+        "Shop/Web/Extra/kept.txt",
+        "Shop/Web/ServiceManifest.xml",
+        "Shop/Web/_.dir",
+        "Shop/_.dir",
+      ])
+      assert.strictEqual(all["Shop/Api/Code.zip"], "already packed")
+      const packed = (yield* (yield* Emulator).files).find(({ path }) => path === "Shop/Web/Code.zip")!
+      assert.deepStrictEqual(unzip(yield* packed.bytes), {
+        "web.exe": "MZ and more",
+        "wwwroot/index.html": "<h1>Shop</h1>",
+      })
+      assert.deepStrictEqual(yield* Effect.promise(() => readdir(folder, { recursive: true })), before)
+      assert.deepStrictEqual(
+        events.flatMap((event) => event._tag === "Compressing" ? [`${event.folder} ${event.files}`] : []),
+        ["Web/Code 2", "Web/Config 1"],
+      )
+    })))
+
+  it.effect("gives the same bytes every time", () =>
+    run(Effect.gen(function* () {
+      const hashes = (under: string) =>
+        Effect.flatMap(Effect.flatMap(Emulator, ({ files }) => files), (all) =>
+          Effect.forEach(
+            all.filter(({ path }) => path.startsWith(`${under}/`) && path.endsWith(".zip")),
+            ({ sha256 }) => sha256,
+          ))
+      yield* upload(yield* folderOf(files), { compress: true }, "One")
+      yield* Effect.sleep("1 hour")
+      yield* upload(yield* folderOf(files), { compress: true }, "Two")
+      assert.deepStrictEqual(yield* hashes("One"), yield* hashes("Two"))
+    })))
+
+  it.effect("leaves no temporary file, whether it succeeds or not", () =>
+    run(Effect.gen(function* () {
+      const temporary = Effect.promise(async () =>
+        (await readdir(tmpdir())).filter((name) => name.startsWith("image-store-zip-"))
+      )
+      const before = yield* temporary
+      const folder = yield* folderOf(files)
+      yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile", 1)
+      yield* refusal(folder, { compress: true })
+      yield* upload(folder, { compress: true })
+      assert.deepStrictEqual(yield* temporary, before)
+    })))
+
+  it.effect("needs the manifests even where nothing is validated", () =>
+    run(Effect.gen(function* () {
+      const folder = yield* folderOf({ "a.txt": "a" })
+      contains(
+        yield* refusal(folder, { compress: true, validate: false }),
+        "ApplicationManifest.xml is missing",
+      )
+    })))
+
+  it.effect("refuses a folder beside the zip file that it would become", () =>
+    run(Effect.gen(function* () {
+      const folder = yield* folderOf({ ...shop, "Web/Code.zip": "packed" })
+      contains(yield* refusal(folder, { compress: true }), "Web/Code", "Web/Code.zip")
+      yield* Effect.promise(() => readFile(join(folder, "Web/Code.zip")))
+      yield* Effect.promise(() => mkdir(join(folder, "Web/More")))
+    })))
+})
