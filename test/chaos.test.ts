@@ -6,10 +6,11 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import process from "node:process"
-import { FabricClient, FabricConfig, putFile, type SessionId } from "../mod.ts"
+import { FabricClient, FabricConfig, type SessionId } from "../mod.ts"
 import { Emulator, Fault, FaultPlan } from "../src/emulator/mod.ts"
 import type { JournalEntry } from "../src/JournalEntry.ts"
 import { cleanSessions } from "../src/cleanSessions.ts"
@@ -70,6 +71,7 @@ const life = (seed: number) => {
     }
   })
   const options = { chunkSize: 1 + random(40), concurrency: 1 + random(4) }
+  const before = random(2) === 0
   const stop = random(3)
   const stopAfter = random(60) * 500
 
@@ -108,8 +110,6 @@ const life = (seed: number) => {
     )
     const upload = Stream.runDrain(uploadFile(bytes, "App/a.bin", options))
 
-    const before = random(2) === 0
-    if (before) yield* Effect.provide(Effect.eventually(putFile({ path: "App/a.bin", bytes: old })), second)
     const fiber = yield* Effect.forkDaemon(Effect.provide(upload, first))
     let succeeded = false
     if (stop === 0) succeeded = Exit.isSuccess(yield* Fiber.await(fiber))
@@ -140,7 +140,18 @@ const life = (seed: number) => {
     if (succeeded) assert.strictEqual(hash, hashOf(bytes), "the file is what was uploaded")
     else assert.include([hashOf(bytes), before ? hashOf(old) : "none"], hash, "the file is new or as before")
   })
-  return inVirtualTime(Effect.provide(program, Emulator.layer({ faults: ending, latency: "200 millis" })))
+  return inVirtualTime(
+    Effect.provide(
+      program,
+      Emulator.layer({
+        faults: ending,
+        latency: "200 millis",
+        files: before ? { "App/a.bin": old } : {},
+      }),
+    ).pipe(
+      Effect.withRandom(Random.make(seed)),
+    ),
+  )
 }
 
 describe("chaos", () => {
