@@ -180,10 +180,10 @@ const fromOptions = (
     return {
       endpoints: [first, ...others],
       timeout,
-      grace: Duration.decode(options.grace ?? defaults.grace),
+      grace: yield* duration("grace", options.grace ?? defaults.grace),
       totalTimeout: options.totalTimeout === undefined
         ? defaults.totalTimeout
-        : Option.some(Duration.decode(options.totalTimeout)),
+        : Option.some(yield* duration("totalTimeout", options.totalTimeout)),
       retry: yield* retryPolicy({ ...defaults.retry, ...options.retry }),
       clientCertificate: certificate === undefined ? defaults.clientCertificate : Option.some({
         cert: yield* pem(names.cert, certificate.cert),
@@ -196,11 +196,30 @@ const fromOptions = (
   })
 
 const retryPolicy = (policy: RetryPolicy): Effect.Effect<RetryPolicy, ConfigError.ConfigError> =>
-  !Number.isInteger(policy.times) || policy.times < 0
-    ? invalid("retry.times", `expected a whole number, 0 or more, got ${policy.times}`)
-    : !(policy.jitter >= 0 && policy.jitter <= 1)
-    ? invalid("retry.jitter", `expected a share from 0 to 1, got ${policy.jitter}`)
-    : Effect.succeed(policy)
+  Effect.gen(function* () {
+    const { jitter, times } = policy
+    if (!Number.isInteger(times) || times < 0) {
+      return yield* invalid("retry.times", `expected a whole number, 0 or more, got ${times}`)
+    }
+    if (!(jitter >= 0 && jitter <= 1)) {
+      return yield* invalid("retry.jitter", `expected a share from 0 to 1, got ${jitter}`)
+    }
+    return {
+      times,
+      jitter,
+      firstDelay: yield* duration("retry.firstDelay", policy.firstDelay),
+      maxDelay: yield* duration("retry.maxDelay", policy.maxDelay),
+    }
+  })
+
+const duration = (
+  name: string,
+  input: Duration.DurationInput,
+): Either.Either<Duration.Duration, ConfigError.ConfigError> =>
+  Either.fromOption(
+    Option.filter(Duration.decodeUnknown(input), () => typeof input !== "number" || input >= 0),
+    () => problem(name, `expected a duration such as "5 seconds", got ${String(input)}`),
+  )
 
 const reveal = (secret: string | Redacted.Redacted): string =>
   Redacted.isRedacted(secret) ? Redacted.value(secret) : secret

@@ -91,6 +91,18 @@ describe("FabricConfig.layer", () => {
       assert.include(yield* complaint({ endpoints: ["http://a:1"], retry: { jitter: 2 } }), "retry.jitter")
     }))
 
+  it.effect("refuses what is no duration", () =>
+    Effect.gen(function* () {
+      const endpoints = ["http://a:1"]
+      assert.include(yield* complaint({ endpoints, grace: "soon" as "1 second" }), 'grace: "')
+      assert.include(yield* complaint({ endpoints, grace: -5 }), "got -5")
+      assert.include(yield* complaint({ endpoints, totalTimeout: "x" as "1 second" }), "totalTimeout")
+      assert.include(
+        yield* complaint({ endpoints, retry: { firstDelay: {} as "1 second" } }),
+        "retry.firstDelay",
+      )
+    }))
+
   it.effect("takes certificates as text or as the path of a file", () =>
     Effect.gen(function* () {
       const folder = yield* Effect.acquireRelease(
