@@ -1,0 +1,157 @@
+/**
+ * What an upload that did not end well leaves: as a rule nothing, and then that is said too.
+ *
+ * @module
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { FabricClient } from "../FabricClient.ts"
+import type { FabricError } from "../FabricError.ts"
+import { listContent } from "../ImageStore.ts"
+import type { PackageEvent } from "../PackageEvent.ts"
+import { findFile } from "../settleCommit.ts"
+import type { Sessions } from "./journal.ts"
+import { Output } from "./Output.ts"
+import { count } from "./sizes.ts"
+
+/** What was to be done. */
+export interface Job {
+  readonly kind: "file" | "package"
+  readonly destination: string | undefined
+  readonly onFailure: "remove" | "keep"
+}
+
+/** What has been done. */
+export interface Facts {
+  readonly sessions: Sessions
+  readonly origins: ReadonlyArray<string>
+  planned: Extract<PackageEvent, { readonly _tag: "PackagePlanned" }> | undefined
+}
+
+/** Which sessions are left, and how to end them. */
+export const remains = ({ origins, sessions }: Facts): string =>
+  `${count(sessions.recorded.size, "upload session")} ${
+    sessions.recorded.size === 1 ? "is" : "are"
+  } left, and recorded:\n${sessions.lines}\nTo end ${
+    sessions.recorded.size === 1 ? "it" : "them"
+  }: image-store session clean ${at(origins)}`
+
+const at = (origins: ReadonlyArray<string>): string =>
+  origins.map((origin) => `--endpoint ${origin}`).join(" ")
+
+/** Says what is left after a failure or an interruption. */
+export const aftermath = (
+  job: Job,
+  facts: Facts,
+  exit: Exit.Exit<unknown, unknown>,
+): Effect.Effect<void, never, FabricClient | Output> =>
+  Effect.gen(function* () {
+    const { note } = yield* Output
+    const { ended, recorded } = facts.sessions
+    if (Exit.isSuccess(exit)) return yield* note("The upload was complete already.", { complete: true })
+    const content = yield* contentOf(job, facts, Cause.isInterruptedOnly(exit.cause))
+    const nothing = content.left === false && recorded.size === 0
+    const deleted = ended === 0
+      ? ""
+      : `, and ${count(ended, "upload session")} ${ended === 1 ? "was" : "were"} deleted`
+    const text = [
+      content.text === undefined
+        ? undefined
+        : `${nothing ? "Nothing is left: " : ""}${content.text}${deleted}.`,
+      recorded.size === 0 ? undefined : remains(facts),
+    ].filter((line) => line !== undefined).join("\n")
+    if (text === "") return
+    yield* note(text, { message: text, left: { content: content.left, sessions: [...recorded.keys()] } })
+  })
+
+interface Content {
+  readonly text: string | undefined
+  /** Whether something of the upload is in the store; `undefined` when that cannot be told. */
+  readonly left: boolean | undefined
+}
+
+const contentOf = (
+  job: Job,
+  { origins, planned, sessions }: Facts,
+  interrupted: boolean,
+): Effect.Effect<Content, never, FabricClient> => {
+  const { destination = planned?.path ?? "" } = job
+  if (job.kind === "file") {
+    if (!sessions.committing.has(destination)) {
+      return Effect.succeed(
+        sessions.ended > 0 ? { text: `${destination} is as it was before`, left: false } : {
+          text: interrupted ? `${destination} is complete or as it was before` : undefined,
+          left: undefined,
+        },
+      )
+    }
+    const before = sessions.committing.get(destination)
+    return looking(
+      Effect.map(findFile(destination), Option.exists(({ version }) => version !== before)),
+      (there): Content =>
+        there
+          ? { text: `${destination} was complete already, and is in the store`, left: true }
+          : { text: `${destination} is as it was before`, left: false },
+      { text: `whether ${destination} was made cannot be seen`, left: undefined },
+    )
+  }
+  if (planned === undefined) {
+    return Effect.succeed({ text: interrupted ? "no file was sent" : undefined, left: false })
+  }
+  const marker = looking(
+    hasMarker(destination),
+    (marked): Content =>
+      marked ? { text: `${destination} is complete, or as it was before`, left: undefined } : {
+        text: `what has come so far stays at ${destination}, without its _.dir mark: ` +
+          "nobody can provision it before it is uploaded again",
+        left: true,
+      },
+    { text: `what has come so far stays at ${destination}`, left: undefined },
+  )
+  if (planned.overwrites || job.onFailure === "keep") return marker
+  return looking(
+    exists(destination),
+    (there): Content =>
+      there
+        ? {
+          text: `part of the package is left at ${destination}; to remove it: image-store rm ${destination} ${
+            at(origins)
+          }`,
+          left: true,
+        }
+        : { text: `what had come of the package was removed from ${destination}`, left: false },
+    {
+      text: `whether part of the package is left at ${destination} cannot be seen; ` +
+        `look again: image-store ls ${destination} ${at(origins)}`,
+      left: undefined,
+    },
+  )
+}
+
+const exists = (path: string): Effect.Effect<boolean, FabricError, FabricClient> =>
+  Stream.runHead(listContent({ path })).pipe(
+    Effect.as(true),
+    Effect.catchIf((error) => error.isNotFound, () => Effect.succeed(false)),
+  )
+
+const hasMarker = (path: string): Effect.Effect<boolean, FabricError, FabricClient> =>
+  Effect.map(findFile(`${path}/_.dir`), Option.isSome)
+
+/** Looks at the store for a few seconds at most, also in a fiber that is interrupted already. */
+const looking = (
+  look: Effect.Effect<boolean, FabricError, FabricClient>,
+  seen: (there: boolean) => Content,
+  unseen: Content,
+): Effect.Effect<Content, never, FabricClient> =>
+  Effect.flatMap(
+    Effect.forkDaemon(Effect.interruptible(Effect.timeoutTo(look, {
+      duration: "10 seconds",
+      onSuccess: seen,
+      onTimeout: () => unseen,
+    }))),
+    Fiber.join,
+  ).pipe(Effect.catchAll(() => Effect.succeed(unseen)))

@@ -1,0 +1,92 @@
+/**
+ * `image-store session clean`
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { type CleanedSession, cleanSessions } from "../cleanSessions.ts"
+import type { FabricClient } from "../FabricClient.ts"
+import type { JournalError } from "../JournalEntry.ts"
+import { UploadJournal } from "../UploadJournal.ts"
+import { CliError } from "./CliError.ts"
+import type { Host } from "./Host.ts"
+import { journal } from "./journal.ts"
+import { Output } from "./Output.ts"
+import { count, size } from "./sizes.ts"
+
+/** `session clean` */
+export const clean = (
+  params: { readonly "dry-run": boolean; readonly force: boolean },
+): Effect.Effect<void, CliError | JournalError, FabricClient | Host | Output> =>
+  Effect.gen(function* () {
+    const { note, result, tell } = yield* Output
+    const dryRun = params["dry-run"]
+    const entries = yield* Effect.flatMap(UploadJournal, (journal) => journal.entries)
+    if (entries.length > 0 && !dryRun) {
+      yield* note(
+        `${count(entries.length, "upload session")} ${
+          entries.length === 1 ? "is" : "are"
+        } recorded. Where a lost ` +
+          "chunk may still arrive, or a commit may still run, that is waited for.",
+        { recorded: entries.length },
+      )
+    }
+    const sessions: Array<CleanedSession> = []
+    yield* Stream.runForEach(cleanSessions({ dryRun, force: params.force }), (session) => {
+      sessions.push(session)
+      return tell(line(session))
+    })
+    const number = (tag: CleanedSession["outcome"]["_tag"]) =>
+      sessions.filter(({ outcome }) => outcome._tag === tag).length
+    const counts = {
+      deleted: number("Deleted"),
+      wouldDelete: number("Left"),
+      left: number("InUse") + number("OtherCluster"),
+      failed: number("Failed"),
+    }
+    yield* result(summary(counts, dryRun), {
+      ...counts,
+      sessions: sessions.map(({ outcome, ...session }) => ({ ...session, outcome: plain(outcome) })),
+    })
+    if (counts.failed > 0) {
+      return yield* CliError.failed(
+        `${count(counts.failed, "upload session")} could not be deleted and stay${
+          counts.failed === 1 ? "s" : ""
+        } recorded; try again later`,
+      )
+    }
+  }).pipe(Effect.provide(journal))
+
+const summary = (
+  { deleted, failed, left, wouldDelete }: Record<"deleted" | "wouldDelete" | "left" | "failed", number>,
+  dryRun: boolean,
+): string =>
+  deleted + failed + left + wouldDelete === 0 ? "No upload session is recorded on this machine." : [
+    dryRun ? `${wouldDelete} would be deleted` : `${deleted} deleted`,
+    `${left} left alone`,
+    ...(failed > 0 ? [`${failed} failed`] : []),
+  ].join(", ") + "."
+
+const line = ({ outcome, path, sessionId, size: bytes }: CleanedSession): string =>
+  `${sessionId}  ${path} (${size(bytes)}): ${became(outcome)}`
+
+const became = (outcome: CleanedSession["outcome"]): string => {
+  switch (outcome._tag) {
+    case "Deleted":
+      return "deleted"
+    case "Left":
+      return "would be deleted"
+    case "InUse":
+      return `left alone, process ${outcome.process} on ${outcome.host} may be at work on it; ` +
+        "--force deletes it all the same"
+    case "OtherCluster":
+      return `left alone, it is of another cluster: --endpoint ${outcome.endpoints.join(" --endpoint ")}`
+    case "Failed":
+      return `failed: ${outcome.error.message}`
+  }
+}
+
+/** An outcome as a program reads it. */
+const plain = (outcome: CleanedSession["outcome"]): object =>
+  outcome._tag === "Failed" ? { _tag: outcome._tag, message: outcome.error.message } : outcome

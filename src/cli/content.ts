@@ -1,0 +1,120 @@
+/**
+ * `image-store ls`, `rm`, `cp`, `du`, `info`
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { FabricClient } from "../FabricClient.ts"
+import type { FabricError } from "../FabricError.ts"
+import { copyContent, deleteContent, getFolderSize, getInfo, listContent } from "../ImageStore.ts"
+import type { ImageStoreEntry } from "../ImageStoreContent.ts"
+import { CliError } from "./CliError.ts"
+import { Host } from "./Host.ts"
+import { Output } from "./Output.ts"
+import { count, moment, percent, size } from "./sizes.ts"
+import { fields, table } from "./table.ts"
+
+const entriesOf = (
+  path: string | undefined,
+): Effect.Effect<ReadonlyArray<ImageStoreEntry>, FabricError, FabricClient> =>
+  Effect.map(Stream.runCollect(listContent({ path })), (entries) => [...entries])
+
+/** `ls` */
+export const ls = (
+  { path }: { readonly path: string | undefined },
+): Effect.Effect<void, FabricError, FabricClient | Output> =>
+  Effect.gen(function* () {
+    const { json, note, result } = yield* Output
+    const entries = yield* entriesOf(path)
+    if (entries.length === 0 && !json) return yield* note(`${path ?? "The image store"} is empty.`, {})
+    yield* result(
+      table(
+        [["SIZE", "right"], ["MODIFIED", "left"], ["PATH", "left"]],
+        entries.map((entry) =>
+          entry._tag === "File"
+            ? [size(entry.size), moment(entry.modified), entry.path]
+            : ["", count(entry.fileCount, "file"), `${entry.path}/`]
+        ),
+      ),
+      entries,
+    )
+  })
+
+/** `rm` */
+export const rm = (
+  { path, yes }: { readonly path: string; readonly yes: boolean },
+): Effect.Effect<void, FabricError | CliError, FabricClient | Host | Output> =>
+  Effect.gen(function* () {
+    const { result } = yield* Output
+    const found = yes || (yield* confirm(path))
+    yield* deleteContent({ path })
+    yield* result(found ? `Deleted ${path}.` : `There was nothing at ${path}.`, { path, deleted: found })
+  })
+
+/** Asks before a folder is deleted. Returns whether there is anything at the path. */
+const confirm = (path: string): Effect.Effect<boolean, FabricError | CliError, FabricClient | Host> =>
+  Effect.gen(function* () {
+    const { ask } = yield* Host
+    const entries = yield* Effect.catchIf(
+      entriesOf(path),
+      (error) => error.isNotFound,
+      () => Effect.succeed(undefined),
+    )
+    if (entries === undefined) return false
+    const [only, ...others] = entries
+    // A file is listed as itself.
+    const isFile = only?._tag === "File" && others.length === 0 &&
+      only.path.toLowerCase() === path.toLowerCase()
+    if (isFile) return true
+    const files = entries.reduce((sum, entry) => sum + (entry._tag === "File" ? 1 : entry.fileCount), 0)
+    const folder = `folder ${path} with ${count(files, "file")}`
+    if (ask === undefined) return yield* CliError.usage(`Add --yes to delete ${folder} without being asked`)
+    return (yield* ask(`Delete ${folder}?`)) || (yield* CliError.failed("Nothing was deleted"))
+  })
+
+/** `cp` */
+export const cp = (
+  params: { readonly source: string; readonly destination: string },
+): Effect.Effect<void, FabricError, FabricClient | Output> =>
+  Effect.gen(function* () {
+    const { result } = yield* Output
+    const { destination, source } = params
+    yield* copyContent({ source, destination })
+    yield* result(`Copied ${source} to ${destination}.`, { source, destination, copied: true })
+  })
+
+/** `du` */
+export const du = (
+  { path }: { readonly path: string | undefined },
+): Effect.Effect<void, FabricError, FabricClient | Output> =>
+  Effect.gen(function* () {
+    const { result } = yield* Output
+    const folder = yield* getFolderSize({ path })
+    yield* result(`${size(folder.size)}  ${path ?? "the whole store"}`, {
+      path: path ?? null,
+      size: folder.size,
+    })
+  })
+
+/** `info` */
+export const info: () => Effect.Effect<void, FabricError, FabricClient | Output> = () =>
+  Effect.gen(function* () {
+    const { result } = yield* Output
+    const all = yield* getInfo()
+    const uses = [
+      ["Files of the store", all.metadata],
+      ["Staging", all.staging],
+      ["Copying", all.copy],
+      ["Registering", all.register],
+    ] as const
+    const disk = fields([
+      ["Disk", size(all.capacity)],
+      ["Free", `${size(all.available)}, ${percent(all.available, all.capacity)}`],
+    ])
+    const used = table(
+      [["USED BY", "left"], ["SIZE", "right"], ["FILES", "right"]],
+      uses.map(([name, use]) => [name, size(use.size), String(use.files)]),
+    )
+    yield* result(`${disk}\n\n${used}`, all)
+  })

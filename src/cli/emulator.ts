@@ -1,0 +1,77 @@
+/**
+ * `image-store emulator`
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import { Emulator, FaultPlan } from "../emulator/mod.ts"
+import { CliError } from "./CliError.ts"
+import { Output } from "./Output.ts"
+
+/** The port of the gateway. */
+const PORT = 19080
+
+/** `emulator` */
+export const emulator = (
+  params: {
+    readonly port: number | undefined
+    readonly host: string | undefined
+    readonly os: string | undefined
+    readonly data: string | undefined
+    readonly chaos: string | undefined
+  },
+): Effect.Effect<void, CliError, Output> =>
+  Effect.gen(function* () {
+    const { note, result } = yield* Output
+    const { data, host = "127.0.0.1", os, port = PORT } = params
+    if (port < 0 || port > 65535) return yield* CliError.usage(`--port goes from 0 to 65535, not ${port}`)
+    const faults = params.chaos === undefined ? undefined : yield* plan(params.chaos)
+    const { url } = yield* Emulator.serve({
+      port,
+      host,
+      os: os === "linux" ? "linux" : "windows",
+      ...(data === undefined ? {} : { data }),
+      ...(faults === undefined ? {} : { faults }),
+    }).pipe(
+      Effect.catchAll(({ cause }) => cannotListen(host, port, cause)),
+      // The data folder: there is no other work before it listens.
+      Effect.catchAllDefect((defect) =>
+        CliError.failed(`Cannot start the emulator: ${defect instanceof Error ? defect.message : defect}`)
+      ),
+    )
+    yield* result(url, { url })
+    yield* note(`Try: image-store ls --endpoint ${url}    Stop: Ctrl-C`, { listening: url })
+    yield* Effect.never
+  }).pipe(Effect.scoped)
+
+const RANDOM = /^random(?::(\d{1,9})(?::(0|1|0?\.\d+))?)?$/
+
+/** `product`, `random`, `random:SEED` or `random:SEED:SHARE`. */
+const plan = (text: string): Effect.Effect<FaultPlan, CliError, Output> =>
+  Effect.gen(function* () {
+    if (text === "product") return FaultPlan.product
+    const parts = RANDOM.exec(text)
+    if (parts === null) {
+      return yield* CliError.usage(
+        `--chaos "${text}" is no plan: write product, random, random:SEED or random:SEED:SHARE, ` +
+          `such as random:42:0.1`,
+      )
+    }
+    const seed = parts[1] === undefined ? yield* Random.nextIntBetween(0, 1e9) : Number(parts[1])
+    const probability = Number(parts[2] ?? 0.1)
+    const { note } = yield* Output
+    yield* note(`For the same faults again: --chaos random:${seed}:${probability}`, { seed, probability })
+    return FaultPlan.random({ seed, probability })
+  })
+
+const cannotListen = (host: string, port: number, cause: unknown): CliError => {
+  const { code, message } = cause as { readonly code?: unknown; readonly message?: unknown }
+  return CliError.failed(
+    code === "EADDRINUSE"
+      ? `Cannot listen on ${host}:${port}: the port is taken, perhaps by another emulator; choose one with --port, 0 for any`
+      : `Cannot listen on ${host}:${port} (${
+        String(code ?? message)
+      }); choose another address with --host and --port`,
+  )
+}

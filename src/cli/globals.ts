@@ -1,0 +1,53 @@
+/**
+ * Options that many commands share.
+ *
+ * @module
+ */
+import type { OptionSpecs, Params } from "./Spec.ts"
+
+/** Options of every command. */
+export const everywhere = {
+  json: { kind: "flag", summary: "Print one JSON document; errors become JSON on stderr" },
+  "log-level": {
+    kind: "choice",
+    value: "LEVEL",
+    choices: ["all", "trace", "debug", "info", "warning", "error", "fatal", "none"],
+    summary: "Least level of what is logged on stderr; debug adds stacks to errors",
+  },
+} as const
+
+/** Options that stand for a command of their own. */
+export const instead: OptionSpecs = {
+  help: { kind: "flag", summary: "Show help, after a command its own; -h for short" },
+  version: { kind: "flag", summary: "Show the version" },
+  completions: {
+    kind: "choice",
+    value: "SHELL",
+    choices: ["bash", "zsh", "fish"],
+    summary: "Print a script that completes commands and options",
+  },
+}
+
+/** Options of every command that talks to a cluster. */
+export const clusterOptions = {
+  endpoint: {
+    kind: "list",
+    value: "URL",
+    summary: "The cluster's HTTP gateway, such as http://localhost:19080; again for more of its gateways",
+  },
+  timeout: {
+    kind: "integer",
+    value: "SECONDS",
+    summary: "How long the cluster may work on one request: 1 to 4294967295, default 60",
+  },
+  cert: { kind: "text", value: "FILE", summary: "Client certificate: a PEM file, or the PEM text itself" },
+  key: {
+    kind: "text",
+    value: "FILE",
+    summary: "Private key of the client certificate; may be the same file",
+  },
+  ca: { kind: "text", value: "FILE", summary: "Certificates to trust in place of the system's, PEM" },
+} as const
+
+/** What was typed of {@link clusterOptions}. */
+export type ClusterParams = Params<Record<never, never>, typeof clusterOptions>

@@ -1,0 +1,99 @@
+/**
+ * Help as plain text.
+ *
+ * @module
+ */
+import { type Command, commands, groups } from "./commands.ts"
+import { clusterOptions, everywhere, instead } from "./globals.ts"
+import type { ArgSpecs, OptionSpec, OptionSpecs } from "./Spec.ts"
+import { version } from "./version.ts"
+
+/** Lines grow no longer than this where they can be broken. */
+const WIDTH = 100
+
+const wrap = (text: string, indent: number): string => {
+  const lines = [""]
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!
+    if (line === "") lines[lines.length - 1] = word
+    else if (line.length + word.length + 1 + indent > WIDTH) lines.push(word)
+    else lines[lines.length - 1] = `${line} ${word}`
+  }
+  return lines.join(`\n${" ".repeat(indent)}`)
+}
+
+const list = (title: string, rows: ReadonlyArray<readonly [term: string, text: string]>): string => {
+  if (rows.length === 0) return ""
+  const width = Math.max(...rows.map(([term]) => term.length)) + 4
+  return `\n${title}:\n${
+    rows.map(([term, text]) => `  ${term.padEnd(width - 2)}${wrap(text, width)}\n`).join("")
+  }`
+}
+
+const argument = (name: string, { optional }: { readonly optional?: true }): string =>
+  optional ? `[${name}]` : `<${name}>`
+
+const option = (name: string, spec: OptionSpec): string =>
+  `--${name}${spec.kind === "flag" ? "" : ` ${spec.value}`}`
+
+const options = (title: string, specs: OptionSpecs): string =>
+  list(
+    title,
+    Object.entries(specs).map(([name, spec]) => [
+      option(name, spec),
+      spec.kind === "choice" ? `${spec.summary} (${spec.choices.join(", ")})` : spec.summary,
+    ]),
+  )
+
+const args = (specs: ArgSpecs): string =>
+  list("Arguments", Object.entries(specs).map(([name, spec]) => [argument(name, spec), spec.summary]))
+
+/** The words and the arguments of a command. */
+const synopsis = (command: Command): string =>
+  [...command.words, ...Object.entries(command.args).map(([name, spec]) => argument(name, spec))].join(" ")
+
+const examples = (lines: Command["examples"]): string =>
+  `\nExamples:\n${lines.map(([what, line]) => `  # ${what}\n  ${line}\n`).join("\n")}`
+
+/** Help for the whole program, or for the commands that begin with `word`. */
+export const overview = (word?: string): string =>
+  word === undefined
+    ? `image-store ${version}: Azure Service Fabric's image store from the command line\n\n` +
+      "Usage: image-store <command> [arguments] [options]\n" +
+      groups.map(([title, members]) =>
+        list(title, members.map((command) => [synopsis(command), command.summary]))
+      ).join("") +
+      options("Options of every command", { ...everywhere, ...instead }) +
+      options("Options of commands that talk to a cluster", clusterOptions) +
+      `\n${
+        wrap(
+          "The cluster is the first of: --endpoint, FABRIC_ENDPOINT, SFCTL_SERVICEFABRIC_ENDPOINT, the one that " +
+            "`sfctl cluster select` chose, http://localhost:19080. FABRIC_TIMEOUT, FABRIC_CLIENT_CERT, " +
+            "FABRIC_CLIENT_KEY, FABRIC_CLIENT_PASSPHRASE and FABRIC_CA stand in for the options.",
+          0,
+        )
+      }\n` +
+      "\nExit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.\n" +
+      examples([
+        ["See it work, without a cluster", "image-store demo"],
+        ["What a command takes", "image-store session delete --help"],
+      ])
+    : `Usage: image-store ${word} <command> [arguments] [options]\n` +
+      list(
+        "Commands",
+        commands.filter(({ words }) => words[0] === word).map((
+          command,
+        ) => [synopsis(command), command.summary]),
+      )
+
+/** Help for one command. */
+export const manual = (command: Command): string => {
+  const own = Object.keys(command.options).length > 0 || command.cluster !== undefined ? " [options]" : ""
+  return `${command.summary}.\n\nUsage: image-store ${synopsis(command)}${own}\n` +
+    (command.details === undefined ? "" : `\n${wrap(command.details, 0)}\n`) +
+    args(command.args) +
+    options("Options", command.options) +
+    (command.cluster === undefined ? "" : options("Cluster", clusterOptions)) +
+    options("Output", everywhere) +
+    examples(command.examples)
+}

@@ -1,0 +1,153 @@
+import { describe, expect, it } from "@effect/vitest"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { mkdir, readdir, writeFile } from "node:fs/promises"
+import { hostname } from "node:os"
+import { join } from "node:path"
+import process from "node:process"
+import { vi } from "vitest"
+import { Emulator, Fault } from "../../src/emulator/mod.ts"
+import { S, T } from "../support/cluster.ts"
+import { temporaryFolder } from "../support/packages.ts"
+import { inPatientTime } from "../support/patientTime.ts"
+import { chunk, imageStore } from "./terminal.ts"
+
+// The disk takes its time where much else goes on.
+vi.setConfig({ testTimeout: 60_000 })
+
+const AT = "--endpoint http://one:19080"
+/** No process has it: Linux stops at 4194304, Windows counts in fours. */
+const NOBODY = 2_000_000_011
+
+/** Runs a program against an emulator, in virtual time, with a state folder of its own. */
+const run = <A, E>(
+  program: (state: string) => Effect.Effect<A, E, Emulator | HttpClient.HttpClient | Scope.Scope>,
+): Effect.Effect<A, E> =>
+  inPatientTime(
+    Effect.scoped(Effect.flatMap(temporaryFolder, program)).pipe(
+      Effect.provide(Emulator.layer()),
+    ),
+  )
+
+const folder = (state: string) => join(state, "effect-fabric", "image-store")
+const records = (state: string) => Effect.promise(() => readdir(folder(state)))
+
+/** A session in the cluster, and its record. */
+const left = (
+  state: string,
+  sessionId: string,
+  entry: { readonly process?: number; readonly endpoint?: string } = {},
+) =>
+  Effect.gen(function* () {
+    yield* chunk("App/a.bin", sessionId, "0-9/20", 10)
+    const record = {
+      format: 1,
+      sessionId,
+      endpoints: [entry.endpoint ?? "http://one:19080"],
+      path: "App/a.bin",
+      size: 20,
+      chunkSize: 10,
+      source: "/tmp/a.bin",
+      owner: { host: hostname(), process: entry.process ?? NOBODY, start: 1 },
+      state: "open",
+      hashes: { 0: "aa" },
+      quietAt: 0,
+      touched: Date.UTC(2026, 10, 22),
+    }
+    yield* Effect.promise(async () => {
+      await mkdir(folder(state), { recursive: true })
+      await writeFile(join(folder(state), `${sessionId}.session`), JSON.stringify(record) + "\n")
+    })
+  })
+
+const clean = (state: string, args = "") =>
+  imageStore(`session clean ${AT}${args === "" ? "" : ` ${args}`}`, { env: { XDG_STATE_HOME: state } })
+
+const sessions = Effect.map(Effect.flatMap(Emulator, ({ sessions }) => sessions), (all) => all.length)
+
+describe("session clean", () => {
+  it.effect("deletes what a dead run left, and its record", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* left(state, S)
+        const ran = yield* clean(state)
+        expect(ran).toMatchObject({
+          code: 0,
+          out: `${S}  App/a.bin (20 B): deleted\n1 deleted, 0 left alone.`,
+        })
+        expect(ran.err).toContain("1 upload session is recorded.")
+        expect(yield* sessions).toBe(0)
+        expect(yield* records(state)).toEqual([])
+      })
+    ))
+
+  it.effect("only tells with --dry-run", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* left(state, S)
+        expect(yield* clean(state, "--dry-run")).toMatchObject({
+          code: 0,
+          out: `${S}  App/a.bin (20 B): would be deleted\n1 would be deleted, 0 left alone.`,
+        })
+        expect(yield* sessions).toBe(1)
+        expect(yield* records(state)).toHaveLength(1)
+      })
+    ))
+
+  it.effect("says why others are left alone, and takes them with --force", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* left(state, S, { process: process.ppid })
+        yield* left(state, T, { endpoint: "http://elsewhere:19080" })
+        const ran = yield* clean(state)
+        expect(ran.code).toBe(0)
+        expect(ran.out).toContain(`left alone, process ${process.ppid} on ${hostname()} may be at work on it`)
+        expect(ran.out).toContain("left alone, it is of another cluster: --endpoint http://elsewhere:19080")
+        expect(ran.out).toContain("0 deleted, 2 left alone.")
+        const forced = yield* clean(state, "--force")
+        expect(forced.out).toContain("1 deleted, 1 left alone.")
+        expect(yield* records(state)).toEqual([`${T}.session`])
+      })
+    ))
+
+  it.effect("speaks JSON", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* left(state, S)
+        const { out } = yield* clean(state, "--json")
+        expect(JSON.parse(out)).toEqual({
+          deleted: 1,
+          wouldDelete: 0,
+          left: 0,
+          failed: 0,
+          sessions: [{ sessionId: S, path: "App/a.bin", size: 20, outcome: { _tag: "Deleted" } }],
+        })
+      })
+    ))
+
+  it.effect("fails by 1 where the cluster will not delete, and keeps the record", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* left(state, S)
+        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"))
+        const ran = yield* clean(state)
+        expect(ran.code).toBe(1)
+        expect(ran.out).toContain(`${S}  App/a.bin (20 B): failed: Cannot delete upload session`)
+        expect(ran.err).toContain("1 upload session could not be deleted and stays recorded")
+        expect(yield* records(state)).toHaveLength(1)
+      })
+    ))
+
+  it.effect("finds nothing without failing", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        expect(yield* clean(state)).toMatchObject({
+          code: 0,
+          out: "No upload session is recorded on this machine.",
+          err: "Cluster: http://one:19080 (from --endpoint)",
+        })
+        expect(JSON.parse((yield* clean(state, "--json")).out)).toMatchObject({ sessions: [] })
+      })
+    ))
+})

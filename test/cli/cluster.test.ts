@@ -1,0 +1,134 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { Emulator } from "../../src/emulator/mod.ts"
+import { certificate } from "../support/certificates.ts"
+import { S } from "../support/cluster.ts"
+import { imageStore, type Machine } from "./terminal.ts"
+
+const FILE = "/home/me/.sfctl/config"
+
+/** Which cluster a command would talk to, and why. */
+const cluster = (machine: Machine, options = "") =>
+  Effect.map(
+    imageStore(["session", "delete", S, "--if-exists", ...options.split(" ").filter(Boolean)], machine),
+    ({ err }) => err,
+  )
+
+const config = (...lines: ReadonlyArray<string>) => ({
+  env: { HOME: "/home/me" },
+  files: { [FILE]: ["[servicefabric]", ...lines].join("\n") },
+})
+
+describe("the cluster", () => {
+  it.effect("is that of the options, then of the environment, then of sfctl, then the local one", () =>
+    Effect.gen(function* () {
+      const { files } = config("endpoint = http://file:19080")
+      const env = { HOME: "/home/me" }
+      const chosen = { ...env, SFCTL_SERVICEFABRIC_ENDPOINT: "http://chosen:19080" }
+      const ours = { ...chosen, FABRIC_ENDPOINT: "http://env:19080" }
+      expect(yield* cluster({ files, env: ours }, "--endpoint http://typed:19080")).toBe(
+        "Cluster: http://typed:19080 (from --endpoint)",
+      )
+      expect(yield* cluster({ files, env: ours })).toBe("Cluster: http://env:19080 (from FABRIC_ENDPOINT)")
+      expect(yield* cluster({ files, env: chosen })).toBe(
+        "Cluster: http://chosen:19080 (from SFCTL_SERVICEFABRIC_ENDPOINT)",
+      )
+      expect(yield* cluster({ files, env })).toBe(`Cluster: http://file:19080 (from endpoint in ${FILE})`)
+      expect(yield* cluster({ env })).toBe("Cluster: http://localhost:19080 (from the default)")
+      expect(yield* cluster({})).toBe("Cluster: http://localhost:19080 (from the default)")
+    }).pipe(Effect.provide(Emulator.layer())))
+
+  it.effect("may have several gateways", () =>
+    Effect.gen(function* () {
+      const expected = "Cluster: http://a:19080, https://b:19080"
+      expect(yield* cluster({}, "--endpoint http://a:19080 --endpoint=https://b:19080")).toBe(
+        `${expected} (from --endpoint)`,
+      )
+      expect(yield* cluster({ env: { FABRIC_ENDPOINT: "http://a:19080,https://b:19080" } })).toBe(
+        `${expected} (from FABRIC_ENDPOINT)`,
+      )
+    }).pipe(Effect.provide(Emulator.layer())))
+
+  it.effect("is read from where SFCTL_CONFIG_DIR says", () =>
+    Effect.gen(function* () {
+      expect(
+        yield* cluster({
+          env: { HOME: "/home/me", SFCTL_CONFIG_DIR: "/etc/sf" },
+          files: { "/etc/sf/config": "[servicefabric]\nendpoint = http://etc:19080" },
+        }),
+      ).toBe("Cluster: http://etc:19080 (from endpoint in /etc/sf/config)")
+    }).pipe(Effect.provide(Emulator.layer())))
+
+  it.effect("is the default where sfctl has chosen none", () =>
+    Effect.gen(function* () {
+      expect(yield* cluster(config("security = none"))).toBe(
+        "Cluster: http://localhost:19080 (from the default)",
+      )
+    }).pipe(Effect.provide(Emulator.layer())))
+})
+
+describe("settings", () => {
+  it.effect("each come from the option, or else the variable", () =>
+    Effect.gen(function* () {
+      const env = { FABRIC_ENDPOINT: "http://one:19080", FABRIC_TIMEOUT: "9" }
+      yield* cluster({ env })
+      yield* cluster({ env }, "--timeout 3")
+      yield* cluster({ env: { ...env, FABRIC_TIMEOUT: "nonsense" } }, "--timeout 4")
+      const requests = yield* (yield* Emulator).requests
+      expect(requests.map(({ url }) => new URL(url).searchParams.get("timeout"))).toEqual(["9", "3", "4"])
+    }).pipe(Effect.provide(Emulator.layer())))
+
+  it.effect("are blamed by the name under which they were given", () =>
+    Effect.gen(function* () {
+      const secured = ["endpoint = https://file:19080", "security = cert", "cert_path = /50%%/c.pem"]
+      expect(yield* cluster(config(...secured, "key_path = /k.pem"))).toMatch(
+        /^Cannot use cert_path in \/home\/me\/.sfctl\/config: .*ENOENT/,
+      )
+      expect(yield* cluster({ env: { FABRIC_TIMEOUT: "0" } })).toBe(
+        "Cannot use FABRIC_TIMEOUT: expected whole seconds from 1 to 4294967295, got 0",
+      )
+      expect(yield* cluster({ env: { FABRIC_TIMEOUT: "soon" } })).toMatch(/^Cannot use FABRIC_TIMEOUT: /)
+      expect(yield* cluster({ env: { FABRIC_ENDPOINT: "host:19000" } })).toMatch(
+        /^Cannot use FABRIC_ENDPOINT: "host:19000" is the address for PowerShell.*http:\/\/host:19080/,
+      )
+      expect(yield* cluster({}, "--endpoint https://h:1 --ca /nowhere.pem")).toMatch(/^Cannot use --ca: /)
+      expect(yield* cluster({}, "--endpoint https://h:1 --key /nowhere.pem")).toMatch(
+        /^Cannot use .*(--cert|CERT)/,
+      )
+    }).pipe(Effect.provide(Emulator.layer())))
+
+  it.effect("of sfctl are used as security and use_ca say, and never for another cluster", () =>
+    Effect.gen(function* () {
+      const stale = ["pem_path = /nowhere.pem", "ca_path = /nowhere.pem", "cert_path = /nowhere.pem"]
+      const endpoint = "endpoint = http://file:19080"
+      const fine = `Cluster: http://file:19080 (from endpoint in ${FILE})`
+      expect(yield* cluster(config(endpoint, "security = none", ...stale))).toBe(fine)
+      expect(yield* cluster(config(endpoint, "use_ca = False", ...stale))).toBe(fine)
+      expect(yield* cluster(config(endpoint, "security = pem", ...stale))).toMatch(/^Cannot use pem_path in /)
+      expect(yield* cluster(config(endpoint, "use_ca = Yes", ...stale))).toMatch(/^Cannot use ca_path in /)
+      expect(yield* cluster(config(endpoint, "security = pem", ...stale), "--endpoint http://typed:19080"))
+        .toBe(
+          "Cluster: http://typed:19080 (from --endpoint)",
+        )
+    }).pipe(Effect.provide(Emulator.layer())))
+
+  it.effect("of sfctl can be one PEM text for certificate and key", () =>
+    Effect.gen(function* () {
+      const { cert, key } = yield* Effect.promise(() => certificate("localhost"))
+      const env = {
+        SFCTL_SERVICEFABRIC_ENDPOINT: "https://chosen:19080",
+        SFCTL_SERVICEFABRIC_SECURITY: "PEM",
+        SFCTL_SERVICEFABRIC_PEM_PATH: `${cert}\n${key}`,
+      }
+      expect(yield* cluster({ env })).toBe(
+        "Cluster: https://chosen:19080 (from SFCTL_SERVICEFABRIC_ENDPOINT)",
+      )
+    }).pipe(Effect.provide(Emulator.layer())))
+
+  it.effect("of sfctl that cannot be followed are pointed out", () =>
+    Effect.gen(function* () {
+      expect(yield* cluster(config("endpoint = https://file:19080", "security = aad"))).toMatch(
+        /warning: sfctl signs in .* Entra ID/,
+      )
+    }).pipe(Effect.provide(Emulator.layer())))
+})

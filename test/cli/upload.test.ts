@@ -1,0 +1,458 @@
+import { describe, expect, it } from "@effect/vitest"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { mkdir, readdir, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { vi } from "vitest"
+import { Display } from "../../src/cli/Display.ts"
+import { lastWords } from "../../src/cli/lastWords.ts"
+import { Emulator, type EmulatorOptions, Fault } from "../../src/emulator/mod.ts"
+import { fileOf, type Files, folderOf, shop, temporaryFolder } from "../support/packages.ts"
+import { inPatientTime } from "../support/patientTime.ts"
+import { imageStore, type Ran } from "./terminal.ts"
+
+// The disk takes its time where much else goes on.
+vi.setConfig({ testTimeout: 60_000 })
+
+const AT = ["--endpoint", "http://one:19080"]
+const BIG = new Uint8Array(3000).fill(7)
+const LATENCY = { latency: "2 seconds" } as const
+
+type Env = Emulator | HttpClient.HttpClient | Scope.Scope
+
+/** Runs a program against an emulator, in virtual time, with a state folder of its own. */
+const run = <A, E>(
+  program: (state: string) => Effect.Effect<A, E, Env>,
+  options: EmulatorOptions = {},
+): Effect.Effect<A, E> =>
+  inPatientTime(
+    Effect.scoped(Effect.flatMap(temporaryFolder, program)).pipe(
+      Effect.provide(Emulator.layer(options)),
+    ),
+  )
+
+const upload = (
+  state: string,
+  args: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>> = {},
+): Effect.Effect<Ran, never, HttpClient.HttpClient> =>
+  imageStore(["upload", ...args, ...AT], { env: { XDG_STATE_HOME: state, ...env } })
+
+/** Every file but the marks, and what must not be left. */
+const outcome = Effect.gen(function* () {
+  const emulator = yield* Emulator
+  return {
+    files: (yield* emulator.files).map(({ path }) => path).filter((path) => !path.endsWith("_.dir")),
+    sessions: (yield* emulator.sessions).length,
+    staged: yield* emulator.staged,
+  }
+})
+const NOTHING = { files: [], sessions: 0, staged: 0 }
+
+const records = (state: string) =>
+  Effect.promise(() => readdir(join(state, "effect-fabric", "image-store")).catch(() => []))
+
+const jsonLines = (text: string) => text.split("\n").map((line) => JSON.parse(line))
+
+const bigShop: Files = { ...shop, "Web/Code/web.exe": BIG }
+
+describe("upload of a package", () => {
+  it.effect("ends with what it did, and with the next command", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const ran = yield* upload(state, [yield* folderOf(shop)])
+        expect(ran).toMatchObject({ code: 0, questions: [] })
+        expect(ran.out).toMatch(
+          new RegExp(
+            "^Uploaded an application package\\.\n\nApplication  Shop\nVersion      1\\.2\\.3\n" +
+              `Store path   Shop\nFiles        5\nSize         .*\nTime .*\n\n` +
+              "Next: sfctl application provision --application-type-build-path Shop$",
+          ),
+        )
+        expect(ran.err).toContain("Cluster: http://one:19080 (from --endpoint)\n")
+        expect(ran.err).toContain("Uploading Shop 1.2.3 to Shop: 5 files, ")
+        expect((yield* outcome).files).toHaveLength(5)
+      })
+    ))
+
+  it.effect("goes where it is told, and quotes what a shell would split", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const ran = yield* upload(state, [yield* folderOf(shop), "My Shop/v1"])
+        expect(ran.code).toBe(0)
+        expect(ran.out).toContain("--application-type-build-path 'My Shop/v1'")
+        expect((yield* outcome).files[0]).toMatch(/^My Shop\/v1\//)
+      })
+    ))
+
+  it.effect("speaks JSON: an event a line, the summary last", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const ran = yield* upload(state, [yield* folderOf(bigShop), "--chunk-size", "1000", "--json"])
+        const events = jsonLines(ran.out)
+        expect(ran.code).toBe(0)
+        expect(events[0]).toEqual({
+          _tag: "PackagePlanned",
+          path: "Shop",
+          files: 5,
+          bytes: expect.any(Number),
+          applicationType: "Shop",
+          applicationVersion: "1.2.3",
+          overwrites: false,
+        })
+        expect(events.map(({ _tag }) => _tag)).toContain("Committing")
+        expect(events.filter(({ _tag }) => _tag === "FileUploaded")).toHaveLength(5)
+        expect(events.at(-1)).toMatchObject({
+          _tag: "PackageUploaded",
+          path: "Shop",
+          applicationType: "Shop",
+          applicationVersion: "1.2.3",
+          files: 5,
+          removed: [],
+          next: "sfctl application provision --application-type-build-path Shop",
+        })
+        expect(jsonLines(ran.err)).toEqual([{ cluster: ["http://one:19080"], from: "--endpoint" }])
+      })
+    ))
+
+  it.effect("lists everything that is wrong before it sends a byte", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const folder = yield* folderOf({ "a:b.txt": "x", "Web/x.txt": "y" })
+        const ran = yield* upload(state, [folder])
+        expect(ran).toMatchObject({ code: 1, out: "" })
+        expect(ran.err).toContain("ApplicationManifest.xml")
+        expect(ran.err).toContain("a:b.txt")
+        expect(ran.err).not.toContain("    at ")
+        const json = yield* upload(state, [folder, "--json"])
+        expect(jsonLines(json.err).at(-1).error).toMatchObject({
+          exitCode: 1,
+          problems: [expect.any(String), expect.any(String)],
+        })
+        expect(yield* outcome).toEqual(NOTHING)
+      })
+    ))
+
+  it.effect("takes any folder with --no-validate, and then names no next command", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const ran = yield* upload(state, [yield* folderOf({ "a/b.txt": "x" }, "Any"), "--no-validate"])
+        expect(ran.code).toBe(0)
+        expect(ran.out).toMatch(/^Uploaded a folder\./)
+        expect(ran.out).not.toContain("sfctl")
+        expect((yield* outcome).files).toEqual(["Any/a/b.txt"])
+      })
+    ))
+
+  it.effect("says what it compresses", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const ran = yield* upload(state, [yield* folderOf(shop), "--compress"])
+        expect(ran.code).toBe(0)
+        expect(ran.err).toContain("Compressing Web/Code: 2 files")
+        expect((yield* outcome).files).toContain("Shop/Web/Code.zip")
+      })
+    ))
+
+  it.effect("says what an overwriting one replaces and removes", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* upload(state, [yield* folderOf({ ...shop, "Web/Code/old.dll": "old" })])
+        const ran = yield* upload(state, [yield* folderOf(shop)])
+        expect(ran.err).toContain("in place of what is there")
+        expect(ran.out).toContain("Removed      1 file that")
+        expect((yield* outcome).files).not.toContain("Shop/Web/Code/old.dll")
+      })
+    ))
+
+  it.effect("that fails is removed, and says so", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" } as never)
+        const ran = yield* upload(state, [yield* folderOf(bigShop), "--chunk-size", "1000"])
+        expect(ran).toMatchObject({ code: 1, out: "" })
+        expect(ran.err).toMatch(/Nothing is left: what had come of the package was removed from Shop.*\./)
+        expect(ran.err).toContain("E_ACCESSDENIED")
+        expect(yield* outcome).toEqual(NOTHING)
+        expect(yield* records(state)).toEqual([])
+      })
+    ))
+
+  it.effect("that fails with --on-failure keep leaves what nobody can provision", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" } as never)
+        const ran = yield* upload(state, [
+          yield* folderOf(bigShop),
+          "--chunk-size",
+          "1000",
+          "--concurrency",
+          "1",
+          "--on-failure",
+          "keep",
+        ])
+        expect(ran.code).toBe(1)
+        expect(ran.err).toMatch(/what has come so far stays at Shop, without its _\.dir mark/)
+        expect(yield* outcome).toMatchObject({ sessions: 0, staged: 0 })
+      })
+    ))
+})
+
+describe("upload of a file", () => {
+  it.effect("goes by its name, or to the path that is given", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const file = yield* fileOf("a.bin", BIG)
+        const ran = yield* upload(state, [file, "--chunk-size", "1000"])
+        expect(ran.code).toBe(0)
+        expect(ran.out).toMatch(
+          /^Uploaded a file\.\n\nStore path {2}a\.bin\nSize {8}2\.9 KiB \(3000 bytes\)\nTime /,
+        )
+        expect((yield* upload(state, [file, "App/b.bin"])).code).toBe(0)
+        expect(yield* outcome).toEqual({ files: ["a.bin", "App/b.bin"], sessions: 0, staged: 0 })
+        expect(yield* records(state)).toEqual([])
+      })
+    ))
+
+  it.effect("speaks JSON, the summary last", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const ran = yield* upload(state, [yield* fileOf("a.bin", BIG), "--chunk-size", "1000", "--json"])
+        expect(jsonLines(ran.out).map(({ _tag }) => _tag)).toEqual([
+          "FileStarted",
+          "BytesSent",
+          "BytesSent",
+          "BytesSent",
+          "Committing",
+          "FileUploaded",
+        ])
+        expect(jsonLines(ran.out).at(-1)).toMatchObject({ path: "a.bin", size: 3000, sent: 3000, retries: 0 })
+      })
+    ))
+
+  it.effect("counts retries, and tells their reason at the level debug", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const emulator = yield* Emulator
+        const file = yield* fileOf("a.bin", BIG)
+        yield* emulator.inject(Fault.reply(503, "E_ABORT"), { on: "UploadFileChunk" } as never)
+        const ran = yield* upload(state, [file, "--chunk-size", "1000", "--log-level", "debug"])
+        expect(ran.code).toBe(0)
+        expect(ran.out).toContain("Retries     1")
+        expect(ran.err).toMatch(/debug: .*503 E_ABORT/)
+      })
+    ))
+
+  it.effect("tells of a session of somebody else", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const { chunk } = yield* Effect.promise(() => import("./terminal.ts"))
+        yield* chunk("a.bin", "4a2340e8-d8d8-497c-95fe-cdaa1052f33b", "0-9/3000", 10)
+        yield* Effect.sleep("11 minutes")
+        const file = yield* fileOf("a.bin", BIG)
+        const args = [file, "--chunk-size", "1000"]
+        expect((yield* upload(state, args)).err).toContain("is left alone; --clean-stale deletes it")
+        expect((yield* upload(state, [...args, "--clean-stale"])).err).toContain("was deleted")
+        expect((yield* outcome).sessions).toBe(0)
+      })
+    ))
+})
+
+describe("upload refuses", () => {
+  const refused = (name: string, args: ReadonlyArray<string>, says: RegExp, code = 2) =>
+    it.effect(name, () =>
+      run((state) =>
+        Effect.gen(function* () {
+          const file = yield* fileOf("a.bin", BIG)
+          const ran = yield* upload(state, args.map((arg) => arg === "FILE" ? file : arg))
+          expect(ran).toMatchObject({ code, out: "" })
+          expect(ran.err).toMatch(says)
+          expect(ran.err).not.toContain("    at ")
+          expect(yield* (yield* Emulator).requests).toEqual([])
+        })
+      ))
+
+  refused("what is not there", ["/no/such/file"], /Cannot upload \/no\/such\/file: there is no such file/, 1)
+  refused("no source", [], /Missing argument <source>/)
+  refused("no request at once", ["FILE", "--concurrency", "0"], /--concurrency goes from 1 to 256, not 0/)
+  for (const size of ["0", "-1", "8 parsecs", "MiB", "1.5B", "0x10"]) {
+    refused(`the chunk size ${size}`, ["FILE", `--chunk-size=${size}`], /--chunk-size ".*" is no size: write/)
+  }
+  refused("chunks that are too large", ["FILE", "--chunk-size", "2GiB"], /--chunk-size goes up to 1\.0 GiB/)
+  for (const time of ["0s", "30", "soon", "1m1h", "-5s", "600h"]) {
+    refused(
+      `the deadline ${time}`,
+      ["FILE", `--deadline=${time}`],
+      /--deadline ".*" is no time: write such as/,
+    )
+  }
+  refused("to compress a file", ["FILE", "--compress"], /--compress is for packages/)
+  refused("to do half a thing on failure", ["FILE", "--on-failure", "cry"], /one of remove, keep/)
+  refused("a path that cannot be stored", ["FILE", "App/"], /a name between separators is empty/)
+  refused("a path that leaves the store", ["FILE", "../a"], /\.\./)
+})
+
+it.effect("upload fails soon where nobody answers at all", () =>
+  run((state) =>
+    Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.refuse, { times: 1000 })
+      const ran = yield* upload(state, [yield* folderOf(shop)])
+      expect(ran).toMatchObject({ code: 1, out: "" })
+      expect(ran.err).toContain("Cannot reach the cluster at one:19080 (after 4 attempts): nobody answered")
+    })
+  ))
+
+describe("the journal of uploads", () => {
+  it.effect("that cannot be kept fails the upload before a chunk is sent", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* Effect.promise(() => writeFile(join(state, "effect-fabric"), "in the way"))
+        const ran = yield* upload(state, [yield* fileOf("a.bin", BIG), "--chunk-size", "1000"])
+        expect(ran).toMatchObject({ code: 1, out: "" })
+        expect(ran.err).toContain("Cannot keep the upload journal in")
+        expect(yield* outcome).toEqual(NOTHING)
+      })
+    ))
+
+  it.effect("is under the home folder where no other is named", () =>
+    run((home) =>
+      Effect.gen(function* () {
+        yield* Effect.promise(() => mkdir(join(home, ".local", "state"), { recursive: true }))
+        const ran = yield* imageStore(
+          ["upload", yield* fileOf("a.bin", BIG), "--chunk-size", "1000", ...AT],
+          { env: { HOME: home, USERPROFILE: home } },
+        )
+        expect(ran.code).toBe(0)
+        expect(yield* Effect.promise(() => readdir(join(home, ".local", "state")))).toEqual(["effect-fabric"])
+      })
+    ))
+})
+
+describe("the progress of an upload", () => {
+  it.effect("is a plain line every few seconds where there is no terminal", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const file = yield* fileOf("a.bin", new Uint8Array(40_000))
+        const ran = yield* upload(state, [file, "--chunk-size", "1000", "--concurrency", "2"])
+        const lines = ran.err.split("\n").filter((line) => / of 39\.1 KiB/.test(line))
+        expect(lines.length).toBeGreaterThanOrEqual(4)
+        expect(
+          lines.some((line) => /^\d+ %, \d+\.\d KiB of 39\.1 KiB, \d+ B\/s, .* left, 2 at once$/.test(line)),
+        ).toBe(true)
+        // deno-lint-ignore no-control-regex
+        expect(ran.err).not.toMatch(/\x1b/)
+      }), LATENCY))
+
+  it.effect("goes on while the cluster does not answer", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const emulator = yield* Emulator
+        const file = yield* fileOf("a.bin", BIG)
+        yield* emulator.inject(Fault.hang, { on: "UploadFileChunk" } as never)
+        const ran = yield* upload(state, [file, "--chunk-size", "1000", "--concurrency", "1"])
+        expect(ran.code).toBe(0)
+        expect(ran.err).toMatch(/0 %, 0 B of 2\.9 KiB, nothing came through for 2\d s/)
+      })
+    ))
+
+  it.effect("is drawn on a terminal, and gone in the end", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const written: Array<string> = []
+        const screen = { columns: () => 80, write: (text: string) => void written.push(text) }
+        const draw = (env: Readonly<Record<string, string>>) =>
+          Effect.flatMap(folderOf(bigShop), (folder) =>
+            upload(state, [folder, "--chunk-size", "600"], env).pipe(
+              Effect.provideService(Display, screen),
+            ))
+        const ran = yield* draw({})
+        expect(ran.code).toBe(0)
+        const shown = written.join("")
+        // deno-lint-ignore no-control-regex
+        const plain = shown.replace(/\x1b\[\d*[A-Za-z]/g, "")
+        expect(
+          /█+░+ {2}\d+ %, \d\.\d KiB of 3\.6 KiB, [\d.]+ (Ki)?B\/s, \d s left\n\d of 5 files, 4 at once/.test(
+            plain,
+          ),
+        ).toBe(
+          true,
+        )
+        expect(shown.includes("\x1b[32m")).toBe(true)
+        expect(written.at(-1)).toBe("\r\x1b[1A\x1b[J")
+        for (const text of written) {
+          // deno-lint-ignore no-control-regex
+          for (const line of text.replace(/\x1b\[\d*[A-Za-z]|\r/g, "").split("\n")) {
+            expect(line.length).toBeLessThan(80)
+          }
+        }
+        expect(ran.err).not.toMatch(/\d %/)
+        written.length = 0
+        yield* draw({ NO_COLOR: "1" })
+        expect(written.join("").includes("\x1b[32m")).toBe(false)
+        written.length = 0
+        yield* draw({ TERM: "dumb" })
+        expect(written).toEqual([])
+      }), { latency: "400 millis" }))
+})
+
+describe("an upload that is stopped", () => {
+  /** Starts an upload, and hands it on when its first chunk has arrived. */
+  const begun = (state: string, args: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      const emulator = yield* Emulator
+      const out: Array<string> = []
+      const fiber = yield* Effect.fork(
+        upload(state, [...args, "--chunk-size", "100", "--concurrency", "1"]).pipe(
+          Effect.onInterrupt(() => Effect.void),
+        ),
+      )
+      while ((yield* emulator.sessions).length === 0) yield* Effect.sleep("100 millis")
+      return { fiber, out }
+    })
+
+  it.effect("has last words that name its sessions and the command that ends them", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const { fiber } = yield* begun(state, [yield* fileOf("a.bin", BIG)])
+        const [session] = yield* (yield* Emulator).sessions
+        expect(lastWords()).toBe(
+          `Stopped at once. 1 upload session is left, and recorded:\n  ${session!.sessionId}  a.bin\n` +
+            "To end it: image-store session clean --endpoint http://one:19080",
+        )
+        yield* Fiber.interrupt(fiber)
+        expect(lastWords()).toBeUndefined()
+        expect(yield* outcome).toEqual(NOTHING)
+        expect(yield* records(state)).toEqual([])
+      }), LATENCY))
+
+  it.effect("by its deadline cleans up and fails by 1", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const args = ["--deadline", "1m", "--chunk-size", "100", "--concurrency", "1"]
+        const file = yield* upload(state, [yield* fileOf("a.bin", BIG), ...args])
+        expect(file).toMatchObject({ code: 1, out: "" })
+        expect(file.err).toContain("The upload has reached its deadline of 1 min 0 s: cleaning up")
+        expect(file.err).toContain(
+          "Nothing is left: a.bin is as it was before, and 1 upload session was deleted.",
+        )
+        expect(file.err.split("\n").at(-1)).toBe("The upload has reached its deadline of 1 min 0 s")
+        expect(yield* outcome).toEqual(NOTHING)
+        const folder = yield* upload(state, [yield* folderOf(bigShop), ...args])
+        expect(folder.code).toBe(1)
+        expect(folder.err).toContain("Nothing is left: what had come of the package was removed from Shop")
+        expect(yield* outcome).toEqual(NOTHING)
+        expect(yield* records(state)).toEqual([])
+      }), LATENCY))
+
+  it.effect("that has nothing to clean up says that nothing was sent", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* (yield* Emulator).inject(Fault.hang, { times: 100 })
+        const ran = yield* upload(state, [yield* folderOf(shop), "--deadline", "20s"])
+        expect(ran.code).toBe(1)
+        expect(ran.err).toContain("Nothing is left: no file was sent.")
+      })
+    ))
+})
