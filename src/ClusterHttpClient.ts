@@ -22,7 +22,7 @@ import * as Tls from "node:tls"
 import { type Pool, Pools } from "./connections.ts"
 import * as Exchange from "./Exchange.ts"
 import { FabricConfig } from "./FabricConfig.ts"
-import { type NoAnswer, noAnswer } from "./NoAnswer.ts"
+import { NoAnswer, noAnswer } from "./NoAnswer.ts"
 import { sendBody } from "./sendBody.ts"
 
 const unwatched: Exchange.Watch = {
@@ -44,6 +44,7 @@ class Trip {
   #request: Http.ClientRequest | undefined
   #stop: (() => void) | undefined
   #sent = false
+  #lost = false
   #answer: Exchange.Answer | undefined
 
   constructor(pool: Pool, watch: Exchange.Watch, resume: Resume) {
@@ -61,9 +62,16 @@ class Trip {
     }
     this.#request.on("error", (cause) => this.#failed(cause))
     this.#request.on("response", (response) => this.#read(response))
+    // A request that ends without an error, as after an early answer: no callback of the body comes any more.
+    this.#request.on(
+      "close",
+      () => this.#failed(Object.assign(new Error("the connection was closed"), { code: "ECONNRESET" })),
+    )
     this.#watch.begin(() => {
+      const answer = this.#answer
+      const unmet = this.#unmet()
       this.abandon()
-      this.#resume(Exchange.expired)
+      this.#resume(answer === undefined ? unmet : Effect.succeed(answer))
     })
     if (outgoing.body === undefined) {
       this.#request.end()
@@ -76,6 +84,16 @@ class Trip {
       }
       this.#stop = sendBody(this.#request, outgoing.body, this.#watch, done, (cause) => this.#failed(cause))
     }
+  }
+
+  /** What it was that did not happen in time. */
+  #unmet(): Effect.Effect<never, NoAnswer | Exchange.Expired> {
+    const socket = this.#request?.socket
+    return socket == null || socket.connecting
+      ? Effect.fail(new NoAnswer("ETIMEDOUT", "the connection was not made", "no"))
+      : this.#sent
+      ? Exchange.expired
+      : Effect.fail(new NoAnswer("ESTALLED", "no byte of the body went out for 30 s", "maybe"))
   }
 
   /** Cuts the connection. What arrives from now on is ignored. */
@@ -97,7 +115,11 @@ class Trip {
     // A gateway that refuses a body answers first and hangs up then: the answer is what counts.
     this.#sent = true
     if (this.#answer !== undefined) return this.#settle()
+    if (this.#lost) return // Already looked into.
+    this.#lost = true
     this.#request.destroy()
+    this.#stop?.() // The body's own fiber: it must not go on reading its source.
+    this.#stop = undefined
     this.#stop = this.#pool.diagnose(noAnswer(cause), (error) => {
       if (this.#request === undefined) return
       this.#over()

@@ -219,7 +219,9 @@ class Call<A> {
     return Effect.flatMap(this.#delay(wait), (delay) => {
       // A repeat that would begin after the end of the call is not waited for.
       if (this.#clock.unsafeCurrentTimeMillis() + delay >= this.#end) return this.#fail(endpoint, reason)
-      const again = Effect.suspend(() => this.attempt())
+      const again = Effect.suspend(() =>
+        this.#clock.unsafeCurrentTimeMillis() >= this.#end ? this.#fail(endpoint, reason) : this.attempt()
+      )
       return Effect.zipRight(
         Effect.sleep(Duration.millis(delay)),
         thisOne && this.#request.lookAgain !== undefined ? this.#lookAgain(endpoint, reason, again) : again,
@@ -282,8 +284,8 @@ class Call<A> {
   }
 
   #reason(failure: NoAnswer | Expired, patience: number): FabricErrorReason {
-    if (failure._tag === "NoAnswer") return reasonOfNoAnswer(failure)
     const whole = this.#clock.unsafeCurrentTimeMillis() >= this.#end
+    if (failure._tag === "NoAnswer" && !whole) return reasonOfNoAnswer(failure)
     return { _tag: "TimedOut", seconds: (whole ? this.#cluster.total : patience) / 1000 }
   }
 

@@ -184,7 +184,12 @@ const fromOptions = (
       totalTimeout: options.totalTimeout === undefined
         ? defaults.totalTimeout
         : Option.some(yield* duration("totalTimeout", options.totalTimeout)),
-      retry: yield* retryPolicy({ ...defaults.retry, ...options.retry }),
+      retry: yield* retryPolicy({
+        times: options.retry?.times ?? defaults.retry.times,
+        firstDelay: options.retry?.firstDelay ?? defaults.retry.firstDelay,
+        maxDelay: options.retry?.maxDelay ?? defaults.retry.maxDelay,
+        jitter: options.retry?.jitter ?? defaults.retry.jitter,
+      }),
       clientCertificate: certificate === undefined ? defaults.clientCertificate : Option.some({
         cert: yield* pem(names.cert, certificate.cert),
         key: Redacted.make(yield* pem(names.key, reveal(certificate.key))),

@@ -129,6 +129,9 @@ export class FabricError extends Base {
 /** Deno does not let the program use the network, and will not the next time either. */
 const FORBIDDEN = "NotCapable"
 
+/** Nobody answered, and nobody will: the next attempt meets the same. */
+const FINAL: ReadonlySet<string> = new Set([FORBIDDEN, "BODY_UNREADABLE"])
+
 const NOT_FOUND_CODES: ReadonlySet<string> = new Set([
   "NotFound",
   "FABRIC_E_FILE_NOT_FOUND",
@@ -144,7 +147,7 @@ export const meansNotFound = (reason: FabricErrorReason): boolean =>
 export const meansRetry = (reason: FabricErrorReason): boolean =>
   reason._tag === "Rejected"
     ? RETRYABLE_STATUSES.has(reason.status) || RETRYABLE_CODES.has(reason.code ?? "")
-    : reason._tag === "TimedOut" || (reason._tag === "Unreachable" && reason.code !== FORBIDDEN)
+    : reason._tag === "TimedOut" || (reason._tag === "Unreachable" && !FINAL.has(reason.code))
 
 const explain = (reason: FabricErrorReason): string => {
   switch (reason._tag) {
@@ -154,6 +157,8 @@ const explain = (reason: FabricErrorReason): string => {
       return `nobody answered (${reason.code}: ${reason.detail}); ` +
         (reason.code === FORBIDDEN
           ? "let the program use the network: deno run --allow-net"
+          : reason.code === "BODY_UNREADABLE"
+          ? "the body has to be readable, and of the size that was announced"
           : reason.sent === "no"
           ? "check the address, the port (the gateway's is 19080) and the network"
           : "the request may have reached the cluster")

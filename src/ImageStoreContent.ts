@@ -145,11 +145,13 @@ export interface ImageStoreInfo {
   readonly capacity: number
   /** Bytes that are free on it. */
   readonly available: number
-  /** Files of the store. */
+  /** The store's own records. */
   readonly metadata: StoreUsage
   /** Chunks of upload sessions, and files on their way in. */
   readonly staging: StoreUsage
+  /** Content that was uploaded or copied. */
   readonly copy: StoreUsage
+  /** Registered application packages. */
   readonly register: StoreUsage
 }
 

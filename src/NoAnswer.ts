@@ -27,6 +27,11 @@ export class NoAnswer {
 /** The plain request was answered by, or reset by, a side that wants TLS. */
 export const TLS_WANTED = "TLS_WANTED"
 
+/** The source of the body failed, or was of another size than announced. */
+export const BODY_UNREADABLE = "BODY_UNREADABLE"
+/** What came back on an endpoint that had answered before is no HTTP. */
+export const BAD_ANSWER = "BAD_ANSWER"
+
 const TLS_HINTS: ReadonlyArray<readonly [codes: RegExp, hint: string]> = [
   [/^(TLS_WANTED|HPE_)/, "the port speaks TLS; write https:// for this endpoint"],
   [

@@ -14,7 +14,7 @@ import type { FabricError } from "./FabricError.ts"
 import type { Journal, JournalEntry, JournalError } from "./JournalEntry.ts"
 import { Patience } from "./Patience.ts"
 import { arrived } from "./ranges.ts"
-import { type CommitOutcome, findFile, settleCommit } from "./settleCommit.ts"
+import { type CommitOutcome, commitTimeout, findFile, settleCommit } from "./settleCommit.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"
 import { getUploadSession, putChunk } from "./uploadSessions.ts"
 
@@ -59,8 +59,13 @@ export class OpenSession {
   #begun: boolean
   /** No chunk that was sent can arrive after this time. */
   #quietAt: number
+  /** A commit was asked for and may be running, for all that is known. */
+  #mayCommit = false
   /** What became of the commit cannot be told: then the session is not deleted. */
   #unsettled = false
+  /** A commit of this id was asked for, here or in an earlier process; and the version of the file before the first. */
+  #asked: boolean
+  #before: string | undefined
 
   constructor(
     entry: JournalEntry,
@@ -76,6 +81,8 @@ export class OpenSession {
     this.#journal = journal
     this.#patience = patience
     this.#hooks = hooks
+    this.#asked = entry.state === "committing"
+    this.#before = entry.before
   }
 
   /** What the cluster expects; everything, when it does not know the session. */
@@ -131,7 +138,8 @@ export class OpenSession {
         if (reason._tag === "Rejected" && reason.status === 413) {
           return this.#break({ _tag: "ChunkTooLarge", error })
         }
-        if (!error.isRetryable) return error
+        // The primary moved between the gateway's look and the chunk (protocol.md 4.3): the next one opens the session again.
+        if (!error.isRetryable && !error.isNotFound) return error
         const again = Effect.suspend(() => attempt(repeat + 1))
         const wait = Effect.zipRight(this.#hooks.retried(error), this.#patience.wait(repeat, error))
         if (neverArrives(error)) return Effect.zipRight(wait, again)
@@ -159,9 +167,9 @@ export class OpenSession {
   readonly commit: Effect.Effect<CommitOutcome, FabricError | JournalError, FabricClient> = Effect.suspend(
     () => {
       const { path, size } = this.#entry
-      const asked = this.#entry.state === "committing"
+      const asked = this.#asked
       const before = asked
-        ? Effect.succeed(this.#entry.before)
+        ? Effect.succeed(this.#before)
         : Effect.map(this.#patience.persist(findFile(path)), (file) =>
           Option.getOrUndefined(Option.map(file, ({ version }) => version)))
       return Effect.flatMap(before, (before) =>
@@ -169,13 +177,29 @@ export class OpenSession {
           state: "committing",
           ...(before === undefined ? {} : { before }),
         }).pipe(
+          Effect.tap(() =>
+            Effect.sync(() => {
+              this.#asked = true
+              this.#before = before
+            })
+          ),
           Effect.zipRight(this.#hooks.committing),
           Effect.zipRight(this.#patience.progress),
-          Effect.zipRight(
-            settleCommit({ sessionId: this.sessionId, path, size, before, asked, patience: this.#patience }),
-          ),
+          Effect.zipRight(Effect.flatMap(Clock.currentTimeMillis, (now) =>
+            settleCommit({
+              sessionId: this.sessionId,
+              path,
+              size,
+              before,
+              asked,
+              // A join takes its time, and may have to be asked for again.
+              patience: new Patience(this.#patience.limit + 2 * commitTimeout(size) * 1000, now),
+              unanswered: () => this.#mayCommit = true,
+            }))),
           Effect.tapError((error) =>
-            Effect.sync(() => this.#unsettled = error._tag === "JournalError" || error.isRetryable)
+            Effect.sync(() =>
+              this.#unsettled = error._tag === "FabricError" && (error.isRetryable || this.#mayCommit)
+            )
           ),
           Effect.uninterruptible,
         ))
@@ -189,9 +213,10 @@ export class OpenSession {
   readonly end: Effect.Effect<void, FabricError | JournalError, FabricClient> = Effect.suspend(() => {
     if (this.#unsettled) return Effect.void
     if (!this.#begun) return this.#journal.remove(this.sessionId)
-    return this.#journal.update(this.sessionId, { state: "deleting", quietAt: this.#quietAt }).pipe(
-      Effect.zipRight(endSession(this.sessionId, this.#quietAt)),
-      Effect.zipRight(this.#journal.remove(this.sessionId)),
+    // A journal that cannot be written is no reason to leave the session behind.
+    return Effect.zipRight(
+      Effect.ignore(this.#journal.update(this.sessionId, { state: "deleting", quietAt: this.#quietAt })),
+      Effect.zipRight(endSession(this.sessionId, this.#quietAt), this.#journal.remove(this.sessionId)),
     )
   })
 

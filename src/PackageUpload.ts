@@ -50,7 +50,7 @@ export class PackageUpload {
   readonly #options: PackageOptions
   readonly #emit: (event: PackageEvent) => Effect.Effect<void>
   readonly #concurrency: number
-  readonly #slots: Slots
+  readonly slots: Slots
   readonly #summaries: Array<FileSummary> = []
   readonly #removed = new Set<string>()
   #keyOf: KeyOf = (name) => name
@@ -64,7 +64,7 @@ export class PackageUpload {
     this.#options = options
     this.#emit = emit
     this.#concurrency = options.concurrency ?? uploadDefaults.concurrency
-    this.#slots = new Slots(this.#concurrency)
+    this.slots = new Slots(this.#concurrency)
   }
 
   /** What is at the destination. Fails when a package cannot, or by the options must not, go there. */
@@ -148,7 +148,7 @@ export class PackageUpload {
     emit: (event: UploadEvent) => Effect.Effect<void>,
   ): Effect.Effect<FileSummary, UploadError, FabricClient | UploadJournal> {
     return Effect.tap(
-      uploadInSlots(this.#slots, source, pathIn(this.#plan.path, name), this.#options, emit),
+      uploadInSlots(this.slots, source, pathIn(this.#plan.path, name), this.#options, emit),
       (summary) => Effect.sync(() => void this.#summaries.push(summary)),
     )
   }

@@ -7,7 +7,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import type { FabricError } from "./FabricError.ts"
+import { FabricError } from "./FabricError.ts"
 
 /** Milliseconds before the first repeat, doubled with each failure in a row, and at most. */
 const FIRST_DELAY = 500
@@ -15,13 +15,20 @@ const LONGEST_DELAY = 10_000
 
 /** The time that something may take without getting further. */
 export class Patience {
-  readonly #limit: number
+  /** Milliseconds. */
+  readonly limit: number
+  readonly #retried: (error: FabricError) => Effect.Effect<void>
   #since: number
 
-  /** `limit` and `now` are milliseconds. */
-  constructor(limit: number, now: number) {
-    this.#limit = limit
+  /** `limit` and `now` are milliseconds. `retried` hears of what {@link Patience.persist} repeats. */
+  constructor(
+    limit: number,
+    now: number,
+    retried: (error: FabricError) => Effect.Effect<void> = () => Effect.void,
+  ) {
+    this.limit = limit
     this.#since = now
+    this.#retried = retried
   }
 
   /** Something got further. */
@@ -34,7 +41,7 @@ export class Patience {
   /** Waits before repeat number `repeat`, counted from 0; fails with `error` when the patience is over. */
   readonly wait = (repeat: number, error: FabricError): Effect.Effect<void, FabricError> =>
     Effect.clockWith((clock) =>
-      clock.unsafeCurrentTimeMillis() - this.#since >= this.#limit ? error : Effect.flatMap(
+      clock.unsafeCurrentTimeMillis() - this.#since >= this.limit ? error : Effect.flatMap(
         Random.next,
         (random) =>
           Effect.sleep(
@@ -44,13 +51,15 @@ export class Patience {
     )
 
   /** Repeats what fails for a moment until it succeeds or the patience is over. */
-  readonly persist = <A, R>(effect: Effect.Effect<A, FabricError, R>): Effect.Effect<A, FabricError, R> => {
-    const attempt = (repeat: number): Effect.Effect<A, FabricError, R> =>
-      Effect.catchIf(
-        effect,
-        (error) => error.isRetryable,
-        (error) => Effect.zipRight(this.wait(repeat, error), Effect.suspend(() => attempt(repeat + 1))),
-      )
+  readonly persist = <A, E, R>(
+    effect: Effect.Effect<A, E | FabricError, R>,
+  ): Effect.Effect<A, E | FabricError, R> => {
+    const attempt = (repeat: number): Effect.Effect<A, E | FabricError, R> =>
+      Effect.catchIf(effect, FabricError.isRetryable, (error) =>
+        this.#retried(error).pipe(
+          Effect.zipRight(this.wait(repeat, error)),
+          Effect.zipRight(Effect.suspend(() => attempt(repeat + 1))),
+        ))
     return attempt(0)
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect"
+import type { FabricError } from "./FabricError.ts"
 
 /** Successes in a row after which one more request is tried. */
 const GROW_AFTER = 8
@@ -51,6 +52,23 @@ export class Slots {
       use,
       (buffer) => Effect.sync(() => void this.#buffers.push(buffer)),
     ))
+  }
+
+  /** No single request that was left without an answer can arrive after this time, in milliseconds since 1970. */
+  quietAt = 0
+
+  /** A single request failed, and may still arrive within `timeout` seconds and some more. */
+  noteUnanswered({ reason }: FabricError, timeout: number): Effect.Effect<void> {
+    const arrives = reason._tag === "TimedOut" ||
+      (reason._tag === "Unreachable" && reason.sent === "maybe") ||
+      (reason._tag === "Rejected" && reason.status >= 500)
+    return Effect.clockWith((clock) =>
+      Effect.sync(() => {
+        if (arrives) {
+          this.quietAt = Math.max(this.quietAt, clock.unsafeCurrentTimeMillis() + (timeout + 5) * 1000)
+        }
+      })
+    )
   }
 
   /** A request succeeded. */

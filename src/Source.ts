@@ -58,7 +58,10 @@ const openFile = (path: string): Effect.Effect<OpenSource, SourceError, Scope.Sc
       size: before.size,
       read: (range, buffer) =>
         Effect.flatMap(
-          attempt(() => readFully(file, buffer.subarray(0, sizeOf(range)), range.first)),
+          // Cut off, it would go on reading into a buffer that is used again.
+          Effect.uninterruptible(
+            attempt(() => readFully(file, buffer.subarray(0, sizeOf(range)), range.first)),
+          ),
           (bytes) => bytes.length === sizeOf(range) ? Effect.succeed(bytes) : changed,
         ),
       check: Effect.flatMap(
@@ -98,13 +101,23 @@ const EMPTY = new Uint8Array(0)
 const openStream = (
   stream: Stream.Stream<Uint8Array, unknown>,
   size: number,
-): Effect.Effect<OpenSource, never, Scope.Scope> =>
+): Effect.Effect<OpenSource, SourceError, Scope.Scope> =>
   Effect.gen(function* () {
+    if (!Number.isSafeInteger(size) || size < 0) {
+      return yield* new SourceError({
+        source: "the stream",
+        issue: `its size is no number of bytes: ${size}`,
+      })
+    }
     let cursor: Cursor | undefined
     const close = Effect.suspend(() =>
       cursor === undefined ? Effect.void : Scope.close(cursor.scope, Exit.void)
     )
     yield* Effect.addFinalizer(() => close)
+
+    const forget = Effect.sync(() => {
+      cursor = undefined
+    })
 
     const open = Effect.gen(function* () {
       yield* close
@@ -152,7 +165,13 @@ const openStream = (
         ) return yield* wrongSize("more")
         return into
       })
-    return { name: "stream", size, read, check: Effect.void }
+    return {
+      name: "stream",
+      size,
+      // Interrupted in between, a cursor no longer knows where it is.
+      read: (range, buffer) => Effect.onInterrupt(read(range, buffer), () => Effect.zipRight(close, forget)),
+      check: Effect.void,
+    }
   })
 
 const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {

@@ -11,7 +11,7 @@ import type { FabricError } from "./FabricError.ts"
 import type { JournalEntry, JournalError } from "./JournalEntry.ts"
 import { CHUNK_TIMEOUT, endSession } from "./OpenSession.ts"
 import { chunksOf, missingChunks } from "./ranges.ts"
-import { findFile } from "./settleCommit.ts"
+import { commitTimeout, findFile } from "./settleCommit.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import type { ByteRange } from "./UploadSession.ts"
 import { getUploadSession } from "./uploadSessions.ts"
@@ -28,7 +28,9 @@ export const isLeft = (entry: JournalEntry): Effect.Effect<boolean, never, Uploa
   Effect.gen(function* () {
     const journal = yield* UploadJournal
     const now = yield* Clock.currentTimeMillis
-    return now - entry.touched >= EXPIRED_AFTER || !(yield* journal.isAlive(entry.owner))
+    return entry.owner.host === journal.owner.host
+      ? !(yield* journal.isAlive(entry.owner))
+      : now - entry.touched >= EXPIRED_AFTER
   })
 
 /** When no chunk of a dead run can arrive any more. */
@@ -44,6 +46,11 @@ export const endLeft = (
 ): Effect.Effect<void, FabricError | JournalError, FabricClient | UploadJournal> =>
   Effect.gen(function* () {
     const journal = yield* UploadJournal
+    // A deletion under a running commit pulls its chunks away (protocol.md 4.5): no commit runs longer than it may.
+    if (entry.state === "committing") {
+      const wait = entry.touched + commitTimeout(entry.size) * 1000 - (yield* Clock.currentTimeMillis)
+      if (wait > 0) yield* Effect.sleep(wait)
+    }
     const quietAt = yield* quietAfterDeath(entry)
     yield* journal.update(entry.sessionId, { state: "deleting", owner: journal.owner, quietAt })
     yield* endSession(entry.sessionId, quietAt)
@@ -104,13 +111,19 @@ const examine = <E, R>(
       // Once a commit was asked for, an id that the cluster has forgotten is not used again (protocol.md 4.5).
       if (Option.isNone(session)) return { _tag: "None" }
     }
-    if (Option.isNone(session)) return { _tag: "Session", entry: { ...entry, quietAt }, received: [] }
+    // What was begun may still arrive, so it too has to be of this source.
+    const begun = chunks.filter(({ first }) => entry.hashes[first] !== undefined)
+    if (Option.isNone(session)) {
+      return (yield* same(begun))
+        ? { _tag: "Session", entry: { ...entry, quietAt }, received: [] }
+        : { _tag: "None" }
+    }
     const missing = missingChunks(chunks, session.value.expected)
     if (session.value.path !== entry.path || session.value.size !== entry.size || missing === undefined) {
       return { _tag: "None" }
     }
     const received = chunks.filter((chunk) => !missing.includes(chunk))
-    return (yield* same(received))
+    return (yield* same([...new Set([...received, ...begun])]))
       ? { _tag: "Session", entry: { ...entry, quietAt }, received }
       : { _tag: "None" }
   })

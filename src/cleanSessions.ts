@@ -3,8 +3,6 @@
  *
  * @module
  */
-import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Stream from "effect/Stream"
@@ -12,7 +10,6 @@ import { endLeft, isLeft } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import type { JournalEntry, JournalError } from "./JournalEntry.ts"
-import { commitTimeout } from "./settleCommit.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import type { SessionId } from "./UploadSession.ts"
 
@@ -81,14 +78,6 @@ const clean = (
       return { _tag: "InUse", host: entry.owner.host, process: entry.owner.process }
     }
     if (dryRun) return { _tag: "Left" }
-    if (entry.state === "committing") yield* untilSettled(entry)
     const result = yield* Effect.either(endLeft(entry))
     return Either.isRight(result) ? { _tag: "Deleted" } : { _tag: "Failed", error: result.left }
-  })
-
-/** A deletion under a running commit pulls its chunks away (protocol.md 4.5): no commit runs longer than it may. */
-const untilSettled = ({ size, touched }: JournalEntry): Effect.Effect<void> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const wait = touched + commitTimeout(size) * 1000 - now
-    return wait > 0 ? Effect.sleep(Duration.millis(wait)) : Effect.void
   })

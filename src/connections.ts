@@ -8,7 +8,7 @@ import * as Https from "node:https"
 import * as Tls from "node:tls"
 import { KeepAlive } from "./KeepAlive.ts"
 import { bodySize, type Outgoing } from "./Exchange.ts"
-import { NoAnswer, TLS_WANTED } from "./NoAnswer.ts"
+import { BAD_ANSWER, NoAnswer, TLS_WANTED } from "./NoAnswer.ts"
 
 /** The connections to one endpoint. */
 export class Pool {
@@ -18,6 +18,7 @@ export class Pool {
   readonly #authority: string
   readonly #agent: KeepAlive
   #knownAsHttp = false
+  #answered = false
 
   constructor(origin: string, tls: Tls.SecureContextOptions) {
     const url = new URL(origin)
@@ -48,7 +49,7 @@ export class Pool {
 
   /** This endpoint has answered, so it speaks what we speak. */
   answered(): void {
-    this.#knownAsHttp = true
+    this.#answered = this.#knownAsHttp = true
   }
 
   /** After a reset or a 502 the other idle connections are most likely dead too. */
@@ -61,6 +62,10 @@ export class Pool {
    * first time an endpoint does that, it is asked for a TLS handshake. Returns how to stop that.
    */
   diagnose(error: NoAnswer, then: (error: NoAnswer) => void): () => void {
+    // Nonsense where sense came from before is not a matter of TLS.
+    if (this.#answered && error.distrust !== undefined) {
+      error = new NoAnswer(BAD_ANSWER, error.detail, "maybe")
+    }
     if (error.sent === "maybe") this.drop()
     if (this.#secure || this.#knownAsHttp || error.code !== "ECONNRESET") {
       then(error)

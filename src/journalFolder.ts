@@ -25,6 +25,7 @@ import {
 import { SessionId } from "./UploadSession.ts"
 
 const EXTENSION = ".session"
+const UNFINISHED = /\.session\.(\d+)\.new$/
 
 const OwnerSchema = Schema.Struct({ host: Schema.String, process: Schema.Number, start: Schema.Number })
 const State = Schema.Literal("open", "committing", "deleting")
@@ -62,19 +63,31 @@ const readChange = Schema.decodeUnknownOption(Schema.parseJson(Change))
 
 /** The folder that is used where none is named. */
 export const defaultFolder = (): string => {
-  const { LOCALAPPDATA, XDG_STATE_HOME } = process.env
+  // Only the variable that is needed: Deno may have to allow each.
   const state = process.platform === "win32"
-    ? LOCALAPPDATA ?? Path.join(Os.homedir(), "AppData", "Local")
-    : XDG_STATE_HOME || Path.join(Os.homedir(), ".local", "state")
+    ? process.env["LOCALAPPDATA"] ?? Path.join(Os.homedir(), "AppData", "Local")
+    : process.env["XDG_STATE_HOME"] || Path.join(Os.homedir(), ".local", "state")
   return Path.join(state, "effect-fabric", "image-store")
 }
+
+/** Deno asks for `--allow-sys`; without it all processes here are of one host. */
+const hostname = (): string => {
+  try {
+    return Os.hostname()
+  } catch {
+    return "localhost"
+  }
+}
+
+/** One value a process: computed anew it differs by a millisecond, and by more when the clock is set. */
+const STARTED = Math.round(Date.now() - process.uptime() * 1000)
 
 /** The journal in a folder. The folder is made when the first session is recorded. */
 export const openFolder = (folder: string): Journal => {
   const owner: Owner = {
-    host: Os.hostname(),
+    host: hostname(),
     process: process.pid,
-    start: Math.round(Date.now() - process.uptime() * 1000),
+    start: STARTED,
   }
   const fileOf = (sessionId: SessionId) => Path.join(folder, sessionId + EXTENSION)
   const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, JournalError> =>
@@ -113,6 +126,13 @@ export const openFolder = (folder: string): Journal => {
     owner,
     entries: Effect.gen(function* () {
       const names = yield* attempt(() => Fs.readdir(folder).catch(whenAbsent([] as Array<string>)))
+      // A process that was killed while it recorded a session had not sent anything of it.
+      for (const name of names) {
+        const pid = UNFINISHED.exec(name)?.[1]
+        if (pid !== undefined && Number(pid) !== process.pid && !isRunning(Number(pid))) {
+          yield* attempt(() => Fs.rm(Path.join(folder, name), { force: true }))
+        }
+      }
       const found = yield* Effect.forEach(names.filter((name) => name.endsWith(EXTENSION)).sort(), readFile)
       return found.flatMap((entry) => Option.toArray(entry))
     }),
@@ -139,9 +159,21 @@ export const openFolder = (folder: string): Journal => {
 
 const append = (file: string, patch: JournalPatch, at: number): Promise<void> =>
   // Hashes only help a resume, so they are not waited for to reach the disk.
-  writeFlushed(file, "a", JSON.stringify({ at, patch }) + "\n", patch.state !== undefined)
+  // One that is forgotten by now does not come back.
+  writeFlushed(
+    file,
+    Fs.constants.O_WRONLY | Fs.constants.O_APPEND,
+    JSON.stringify({ at, patch }) + "\n",
+    patch.state !== undefined,
+  )
+    .catch(whenAbsent(undefined))
 
-const writeFlushed = async (file: string, flag: "a" | "w", text: string, flush: boolean): Promise<void> => {
+const writeFlushed = async (
+  file: string,
+  flag: "w" | number,
+  text: string,
+  flush: boolean,
+): Promise<void> => {
   const handle = await Fs.open(file, flag, 0o600)
   try {
     await handle.writeFile(text)

@@ -55,9 +55,15 @@ const ACTUAL_TEXT = /, actual (?!-?[\d.e+]+$|NaN$|-?Infinity$)[\s\S]*$/
 export const readNothing = ({ status }: Answer): Either.Either<void, string> =>
   status === 200 ? Either.void : Either.left("no content, where a plain success was expected")
 
+/** Characters of what is wrong with an answer: it repeats the answer, which may be long. */
+const LONGEST_DETAIL = 500
+
 /** Reads a body by a schema of its JSON. */
 export const readJson = <A, I>(schema: Schema.Schema<A, I>): (answer: Answer) => Either.Either<A, string> => {
   const decode = Schema.decodeUnknownEither(Schema.parseJson(schema))
   return ({ text }) =>
-    Either.mapLeft(decode(text), (error) => ParseResult.TreeFormatter.formatErrorSync(error))
+    Either.mapLeft(
+      decode(text),
+      (error) => ParseResult.TreeFormatter.formatErrorSync(error).slice(0, LONGEST_DETAIL),
+    )
 }

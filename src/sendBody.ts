@@ -3,10 +3,12 @@
  *
  * @module
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type * as Http from "node:http"
 import type { Body, Watch } from "./Exchange.ts"
+import { BODY_UNREADABLE } from "./NoAnswer.ts"
 
 /** Bytes written at a time: few enough that several bodies at once on a slow line still show progress. */
 const PIECE = 256 * 1024
@@ -27,18 +29,37 @@ export const sendBody = (
     sendBytes(request, body, watch, finish)
     return () => {}
   }
+  let given = 0
   const fiber = Effect.runFork(
-    Stream.runForEach(body.stream, (bytes) =>
-      Effect.async<void>((resume) => {
-        request.write(bytes, () => {
-          watch.progress()
-          resume(Effect.void)
-        })
-      })),
+    Stream.runForEach(Stream.mapError(body.stream, bodyFailed), (bytes) =>
+      // A byte too many would be read as the next request on this connection.
+      (given += bytes.length) > body.size
+        ? Effect.fail(wrongSize("more", body.size))
+        : Effect.async<void>((resume) => {
+          request.write(bytes, () => {
+            watch.progress()
+            resume(Effect.void)
+          })
+        })).pipe(
+        Effect.zipRight(
+          Effect.suspend(() => given < body.size ? Effect.fail(wrongSize("fewer", body.size)) : Effect.void),
+        ),
+      ),
   )
-  fiber.addObserver((exit) => exit._tag === "Success" ? request.end(finish) : failed(exit.cause))
+  fiber.addObserver((exit) => {
+    if (exit._tag === "Success") request.end(finish)
+    else if (!Cause.isInterrupted(exit.cause)) failed(Cause.squash(exit.cause))
+  })
   return () => fiber.unsafeInterruptAsFork(fiber.id())
 }
+
+const bodyError = (message: string): Error => Object.assign(new Error(message), { code: BODY_UNREADABLE })
+
+const wrongSize = (than: string, size: number): Error =>
+  bodyError(`it gave ${than} bytes than the ${size} announced`)
+
+const bodyFailed = (cause: unknown): Error =>
+  bodyError(`it failed: ${cause instanceof Error ? cause.message : String(cause)}`)
 
 const sendBytes = (
   request: Http.ClientRequest,

@@ -51,6 +51,8 @@ export const settleCommit = (
     readonly before: string | undefined
     readonly asked: boolean
     readonly patience: Patience
+    /** A request got no answer that settles anything: the commit may be running. */
+    readonly unanswered: () => void
   },
 ): Effect.Effect<CommitOutcome, FabricError, FabricClient> => {
   const { before, path, patience, sessionId, size } = options
@@ -75,6 +77,7 @@ export const settleCommit = (
       }
       const error = result.left
       if (error.isRetryable) {
+        options.unanswered()
         return Effect.zipRight(patience.wait(repeat, error), Effect.suspend(() => attempt(repeat + 1)))
       }
       return isRefusal(error)
@@ -94,6 +97,6 @@ export const settleCommit = (
   return Effect.uninterruptible(attempt(0))
 }
 
-/** Unknown session, missing ranges, a wrong total, a lost chunk: the session tells which. */
+/** Unknown session, missing ranges, a wrong total, a lost chunk: the session tells which. A proxy has no code. */
 const isRefusal = ({ reason }: FabricError): boolean =>
-  reason._tag === "Rejected" && (reason.status === 400 || reason.status === 404)
+  reason._tag === "Rejected" && reason.code !== undefined && (reason.status === 400 || reason.status === 404)

@@ -16,9 +16,10 @@ import { FabricError } from "./FabricError.ts"
 import { hasUploadSessions, putFile } from "./ImageStore.ts"
 import { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalEntry, JournalError } from "./JournalEntry.ts"
-import type { Broken, SessionHooks } from "./OpenSession.ts"
+import { type Broken, CHUNK_TIMEOUT, type SessionHooks } from "./OpenSession.ts"
 import { Patience } from "./Patience.ts"
 import { chunksOf, sizeOf } from "./ranges.ts"
+import { commitTimeout } from "./settleCommit.ts"
 import { Slots } from "./Slots.ts"
 import { type OpenSource, openSource, sha256 } from "./Source.ts"
 import type {
@@ -173,7 +174,11 @@ class FileUpload {
     this.#emit = emit
     this.#begun = begun
     this.chunkSize = options.chunkSize ?? uploadDefaults.chunkSize
-    this.patience = new Patience((options.patience ?? uploadDefaults.patience) * 1000, begun)
+    this.patience = new Patience(
+      (options.patience ?? uploadDefaults.patience) * 1000,
+      begun,
+      (error) => this.#retried(error),
+    )
   }
 
   summary(now: number): FileSummary {
@@ -191,33 +196,45 @@ class FileUpload {
   get byRequest(): Effect.Effect<void, FabricError | SourceError, FabricClient> {
     const { size } = this.#source
     const path = this.#path
+    const timeout = size <= this.chunkSize ? CHUNK_TIMEOUT : commitTimeout(size)
+    /** A source that fails is not an unreachable cluster. */
+    let failed: SourceError | undefined
     const send = (bytes: Uint8Array | Stream.Stream<Uint8Array, SourceError>) =>
       Effect.flatMap(
         FabricClient,
         ({ once }) =>
-          Effect.provideService(putFile({ path, bytes, size }), FabricClient, once).pipe(
+          Effect.provideService(putFile({ path, bytes, size, timeout }), FabricClient, once).pipe(
             Effect.tap(() => this.#slots.succeeded),
-            Effect.tapError((error) => error.isRetryable ? this.#retried(error) : Effect.void),
+            Effect.tapError((error) => this.#slots.noteUnanswered(error, timeout)),
+            Effect.catchAll((error): Effect.Effect<never, FabricError | SourceError> => failed ?? error),
             Effect.onExit(() => Effect.sync(() => this.#sent += size)),
           ),
       )
     const small = this.#slots.useBuffer(
-      Math.min(size, this.chunkSize),
+      size,
       (buffer) =>
         Effect.flatMap(
           this.#read({ first: 0, last: size - 1 }, buffer),
-          (bytes) => this.patience.persist(send(bytes)),
+          (bytes) => Effect.zipRight(this.patience.progress, this.patience.persist(send(bytes))),
         ),
     )
     const large = this.#slots.useBuffer(this.chunkSize, (buffer) =>
       this.patience.persist(send(
         Stream.mapEffect(Stream.fromIterable(chunksOf(size, this.chunkSize)), (range) =>
-          this.#read(range, buffer)),
+          this.#read(range, buffer).pipe(
+            Effect.tap(() =>
+              this.patience.progress
+            ),
+            Effect.tapError((error) => Effect.sync(() => failed = error)),
+          )),
       )))
+    const sent = size === 0
+      ? this.patience.persist(send(new Uint8Array(0)))
+      : size <= this.chunkSize
+      ? small
+      : large
     return this.#started(undefined).pipe(
-      Effect.zipRight(
-        size === 0 ? this.patience.persist(send(new Uint8Array(0))) : size <= this.chunkSize ? small : large,
-      ),
+      Effect.zipRight(sent),
       Effect.zipRight(this.#source.check),
       Effect.zipRight(this.#progress(size)),
     )

@@ -5,6 +5,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
@@ -72,7 +73,8 @@ const run = (
       overwrites: before.size > 0,
     })
     const undo = before.size === 0 && options.onFailure !== "keep"
-    const brought = yield* (undo ? undoing(upload.bring(before), destination, emit) : upload.bring(before))
+    const brought =
+      yield* (undo ? undoing(upload, upload.bring(before), destination, emit) : upload.bring(before))
     yield* emit({
       _tag: "PackageUploaded",
       path: destination,
@@ -160,13 +162,22 @@ const UNDO_WITHIN = 60
 
 /** Deletes the destination when the upload fails or is interrupted. The upload's own error is the result. */
 const undoing = <A, E>(
-  upload: Effect.Effect<A, E, Env>,
+  { slots }: PackageUpload,
+  bring: Effect.Effect<A, E, Env>,
   path: string,
   emit: Emit,
 ): Effect.Effect<A, E, Env> => {
   // In a fiber of its own: in one that is interrupted already nothing else could be, and it has to end in time.
+  const removeForGood = Effect.gen(function* () {
+    yield* deleteContent({ path })
+    // A file whose answer was lost may still arrive: then it has to go again.
+    const wait = slots.quietAt - (yield* Clock.currentTimeMillis)
+    if (wait <= 0) return
+    yield* Effect.sleep(Duration.millis(wait))
+    yield* deleteContent({ path })
+  })
   const remove = Effect.flatMap(
-    Effect.forkDaemon(Effect.interruptible(Effect.timeoutFail(deleteContent({ path }), {
+    Effect.forkDaemon(Effect.interruptible(Effect.timeoutFail(removeForGood, {
       duration: `${UNDO_WITHIN} seconds`,
       onTimeout: () =>
         new PackageError({ source: path, problems: [`it could not be removed within ${UNDO_WITHIN} s`] }),
@@ -190,5 +201,5 @@ const undoing = <A, E>(
       )
     },
   })
-  return Effect.uninterruptibleMask((restore) => Effect.onError(restore(upload), () => removeAndTell))
+  return Effect.uninterruptibleMask((restore) => Effect.onError(restore(bring), () => removeAndTell))
 }

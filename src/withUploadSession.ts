@@ -5,10 +5,13 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
 import * as Cause from "effect/Cause"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
+import { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalEntry, JournalError } from "./JournalEntry.ts"
 import { type Broken, OpenSession, type SessionHooks } from "./OpenSession.ts"
 import { Patience } from "./Patience.ts"
@@ -83,11 +86,28 @@ export const withUploadSession = <A, E, R>(
   options: TransactionOptions,
   use: (work: SessionWork) => Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E | FabricError | JournalError, R | FabricClient | UploadJournal> =>
-  transact(
-    options,
-    { source: "", chunkSize: () => undefined, hooks: quiet, restart: restartOnce },
-    use,
+  Effect.zipRight(
+    sessionCanHold(options),
+    transact(options, { source: "", chunkSize: () => undefined, hooks: quiet, restart: restartOnce }, use),
   )
+
+const decodePath = Schema.decodeUnknownEither(ImageStorePath)
+
+const sessionCanHold = ({ path, size }: TransactionOptions): Effect.Effect<void, FabricError, FabricClient> =>
+  Effect.flatMap(FabricClient, ({ endpoint }) => {
+    const field = Either.isLeft(decodePath(path)) ? "path" : "size"
+    if (field === "size" && Number.isSafeInteger(size) && size >= 1) return Effect.void
+    const issue = field === "path"
+      ? "no path that the image store can hold"
+      : `expected whole bytes, at least 1, got ${size}; write an empty file with putFile`
+    return new FabricError({
+      operation: "UploadFileChunk",
+      action: "open an upload session",
+      endpoint: endpoint(),
+      attempts: 0,
+      reason: { _tag: "InvalidParams", field, issue },
+    })
+  })
 
 /** {@link withUploadSession} with all that an upload of a file needs. */
 export const transact = <A, E, R>(
@@ -145,7 +165,7 @@ const oneSession = <A, E, R>(
         adopt ?? fresh,
         adopt !== undefined,
         journal,
-        new Patience(patience * 1000, now),
+        new Patience(patience * 1000, now, hooks.retried),
         hooks,
       )
       const exit = yield* Effect.exit(
@@ -192,7 +212,7 @@ const rounds = <A, E, R>(
       const bytes = missing.reduce((sum, range) => sum + sizeOf(range), 0)
       idle = bytes < least ? 0 : idle + 1
       least = Math.min(least, bytes)
-      if (idle > MOST_ROUNDS) return { _tag: "Poisoned" }
+      if (idle >= MOST_ROUNDS) return { _tag: "Poisoned" }
     }
   })
 

@@ -168,6 +168,34 @@ describe("on sockets", () => {
       assert.strictEqual(yield* files[0]!.sha256, yield* files[2]!.sha256)
     }))
 
+  for (const [name, size] of [["longer", 5], ["shorter", 50]] as const) {
+    it.scoped(`never sends a stream that is ${name} than announced as if it were whole`, () =>
+      Effect.gen(function* () {
+        const { emulator, url } = yield* Emulator.serve({ port: 0 })
+        const stream = Stream.make(new TextEncoder().encode("helloDELETE /ImageStore/App HTTP/1.1\r\n\r\n"))
+        const error = yield* failure(putFile({ path: "a", bytes: stream, size })).pipe(
+          Effect.provide(at(url, { retry: { times: 3 } })),
+        )
+        assert.include(error.message, "bytes than the")
+        assert.strictEqual(error.attempts, 1)
+        assert.deepStrictEqual(yield* emulator.files, [])
+        assert.isAtMost((yield* emulator.requests).length, 1)
+      }))
+  }
+
+  it.scoped("hears an answer that comes before the body is out, and the connection's end", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serveHttp((_, response) => {
+        response.writeHead(403, { "content-length": 0, connection: "close" }).end()
+      })
+      const bytes = new Uint8Array(8 * 1024 * 1024)
+      const { reason } = yield* Effect.provide(
+        failure(putFile({ path: "a", bytes })),
+        at(`http://127.0.0.1:${port}`),
+      )
+      assert.include(["Unauthenticated", "Unreachable"], reason._tag)
+    }))
+
   it.scoped("is an HttpClient like any other", () =>
     Effect.gen(function* () {
       const { port } = yield* serveHttp((request, response) => {

@@ -7,10 +7,11 @@ import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import { FabricClient, FabricConfig, putFile, type SessionId } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
-import type { JournalEntry, Owner } from "../src/JournalEntry.ts"
+import { type JournalEntry, JournalError, type Owner } from "../src/JournalEntry.ts"
 import type { Source, UploadOptions } from "../src/UploadEvent.ts"
 import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
+import { withUploadSession } from "../src/withUploadSession.ts"
 import { clusterWith } from "./support/cluster.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
@@ -242,6 +243,85 @@ describe("uploadFile", () => {
       assert.strictEqual((yield* emulator.sessions).length, 1)
       yield* upload(bytesOf(95), { cleanStale: true })
       yield* nothingLeft
+    })))
+})
+
+describe("a wrong end is not believed", () => {
+  it.effect("when the primary moves between a chunk and its session", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.reply(404, "NotFound"), { on: "UploadFileChunk" })
+      yield* upload(bytesOf(95))
+      yield* holds(bytesOf(95))
+      yield* nothingLeft
+    })))
+
+  it.effect("when a commit is rolled back, the session is lost, and the same id is filled and committed again", () =>
+    run(
+      Effect.gen(function* () {
+        const emulator = yield* Emulator
+        yield* putFile({ path: "App/a.bin", bytes: bytesOf(95, 9) })
+        yield* emulator.inject(Fault.rollBack, { on: "CommitImageStoreUploadSession" })
+        yield* Effect.fork(Effect.gen(function* () {
+          while ((yield* operations("CommitImageStoreUploadSession")).length === 0) {
+            yield* Effect.sleep("10 millis")
+          }
+          yield* Effect.sleep("50 millis")
+          yield* emulator.failOver
+        }))
+        yield* upload(bytesOf(95))
+        yield* holds(bytesOf(95))
+        yield* nothingLeft
+      }),
+      { latency: "20 millis" },
+    ))
+
+  it.effect("when a commit takes longer than the patience for chunks", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.slowDisk("100 seconds"), { on: "CommitImageStoreUploadSession" })
+      yield* upload(bytesOf(95), { patience: 50 })
+      yield* holds(bytesOf(95))
+      yield* nothingLeft
+    })))
+
+  for (const [name, size] of [["shrinks", 100], ["grows", 90]] as const) {
+    it.effect(`when a stream ${name} on its way to a Linux cluster`, () =>
+      run(
+        Effect.gen(function* () {
+          const error = yield* Effect.flip(upload({ stream: Stream.make(bytesOf(95)), size }))
+          assert.strictEqual(error._tag, "SourceError")
+          assert.isAtMost((yield* operations("UploadFile")).length, 1)
+        }),
+        { os: "linux" },
+      ))
+  }
+
+  for (const [name, fails] of [["a hash", "hashes"], ["the commit", "state"]] as const) {
+    it.effect(`when the journal cannot take ${name}: the session goes all the same`, () =>
+      run(Effect.gen(function* () {
+        const journal = yield* UploadJournal
+        const full: UploadJournal["Type"] = {
+          ...journal,
+          update: (id, patch) =>
+            fails in patch
+              ? new JournalError({ place: "/full", issue: "ENOSPC" })
+              : journal.update(id, patch),
+        }
+        const error = yield* Effect.flip(Effect.provideService(upload(bytesOf(95)), UploadJournal, full))
+        assert.strictEqual(error._tag, "JournalError")
+        assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
+      })))
+  }
+
+  it.effect("when a size is no size", () =>
+    run(Effect.gen(function* () {
+      for (const size of [-1, 1.5, NaN]) {
+        assert.strictEqual((yield* Effect.flip(upload({ stream: Stream.empty, size })))._tag, "SourceError")
+      }
+      for (const size of [0, NaN, 2 ** 53]) {
+        const error = yield* Effect.flip(withUploadSession({ path: "a", size }, () => Effect.void))
+        assert.include(error.message, "size")
+      }
+      assert.deepStrictEqual(yield* (yield* Emulator).requests, [])
     })))
 })
 

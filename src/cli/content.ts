@@ -103,9 +103,9 @@ export const info: () => Effect.Effect<void, FabricError, FabricClient | Output>
     const { result } = yield* Output
     const all = yield* getInfo()
     const uses = [
-      ["Files of the store", all.metadata],
+      ["Records of the store", all.metadata],
       ["Staging", all.staging],
-      ["Copying", all.copy],
+      ["Content", all.copy],
       ["Registering", all.register],
     ] as const
     const disk = fields([

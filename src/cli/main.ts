@@ -8,8 +8,10 @@ import { front } from "./front.ts"
 
 // A reader that has seen enough, such as `head`, is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0)
-  throw error
+  if (error.code !== "EPIPE") throw error
+  // What has sessions open is told to stop as by Ctrl-C; the rest may end at once.
+  if (process.listenerCount("SIGINT") > 0) process.emit("SIGINT")
+  else process.exit(0)
 })
 
 const argv = process.argv.slice(2)
