@@ -52,7 +52,9 @@ const openFile = (path: string): Effect.Effect<OpenSource, SourceError, Scope.Sc
     const stat = attempt(() => file.stat())
     const before = yield* stat
     if (!before.isFile()) return yield* new SourceError({ source: path, issue: "it is not a file" })
-    const changed = new SourceError({ source: path, issue: "it changed while it was uploaded" })
+    const changed = Effect.suspend(() =>
+      new SourceError({ source: path, issue: "it changed while it was uploaded" })
+    )
     return {
       name: path,
       size: before.size,

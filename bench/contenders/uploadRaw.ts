@@ -1,0 +1,181 @@
+/**
+ * The same requests by `node:http` with keep-alive, no promise and no library: chunks of a large file, whole small
+ * ones, each written at once. With `--hash` each chunk is also hashed, on another thread, before it is sent.
+ *
+ * @module
+ */
+import { randomUUID } from "node:crypto"
+import * as Fs from "node:fs"
+import * as Http from "node:http"
+import * as process from "node:process"
+import { filesOf } from "./packageFiles.ts"
+import { type Job, uploads, url } from "./uploads.ts"
+
+const { hostname: host, port } = new URL(url)
+const hashes = process.argv.includes("--hash")
+const agent = new Http.Agent({ keepAlive: true })
+
+/** One request. Its connection is free when `done` is called. */
+const put = (
+  path: string,
+  headers: Http.OutgoingHttpHeaders,
+  body: Uint8Array,
+  done: () => void,
+): void => {
+  const request = Http.request({
+    agent,
+    host,
+    port,
+    method: "PUT",
+    path,
+    headers: {
+      "X-ServiceFabricRequestId": randomUUID(),
+      "X-ServiceFabricClientType": "EffectClientlib",
+      "Content-Type": "application/octet-stream",
+      "Content-Length": body.length,
+      ...headers,
+    },
+  })
+  request.on("response", (response) => {
+    if (response.statusCode !== 200) throw new Error(`${response.statusCode}`)
+    response.resume()
+    response.on("end", () => process.nextTick(done))
+  })
+  request.on("error", (error) => {
+    throw error
+  })
+  request.end(body)
+}
+
+const hashed = (bytes: Uint8Array, then: () => void): void => {
+  if (hashes) {
+    void crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>).then(
+      then,
+    )
+  } else then()
+}
+
+/** Takes pieces one after the other, `concurrency` at a time. */
+const each = <A>(
+  items: Iterable<A>,
+  concurrency: number,
+  work: (item: A, buffers: Buffers, done: () => void) => void,
+): Promise<void> =>
+  new Promise((resolve) => {
+    const iterator = items[Symbol.iterator]()
+    let working = concurrency
+    for (let i = 0; i < concurrency; i++) {
+      const buffers = new Buffers()
+      const next = () => {
+        const { done, value } = iterator.next()
+        if (done !== true) work(value, buffers, next)
+        else if (--working === 0) resolve()
+      }
+      next()
+    }
+  })
+
+/** The memory of one worker. */
+class Buffers {
+  #buffer = new Uint8Array(0)
+
+  take(size: number): Uint8Array {
+    if (this.#buffer.length < size) this.#buffer = new Uint8Array(size)
+    return this.#buffer.subarray(0, size)
+  }
+}
+
+interface Piece {
+  readonly file: string
+  readonly path: string
+  readonly size: number
+  readonly first: number
+  readonly length: number
+  readonly session: string | undefined
+}
+
+function* piecesOf(
+  file: string,
+  path: string,
+  size: number,
+  chunkSize: number,
+): Iterable<Piece> {
+  if (size <= chunkSize) {
+    return yield {
+      file,
+      path,
+      size,
+      first: 0,
+      length: size,
+      session: undefined,
+    }
+  }
+  const session = randomUUID()
+  for (let first = 0; first < size; first += chunkSize) {
+    yield {
+      file,
+      path,
+      size,
+      first,
+      length: Math.min(chunkSize, size - first),
+      session,
+    }
+  }
+}
+
+function* piecesOfJob({ chunkSize, kind, path, source }: Job): Iterable<Piece> {
+  if (kind === "file") {
+    return yield* piecesOf(source, path, Fs.statSync(source).size, chunkSize)
+  }
+  for (const { name, size, file } of filesOf(source)) {
+    yield* piecesOf(file, `${path}/${name}`, size, chunkSize)
+  }
+}
+
+const send = (
+  { first, length, path, session, size }: Piece,
+  bytes: Uint8Array,
+  done: () => void,
+) =>
+  session === undefined ? put(`/ImageStore/${path}?api-version=6.0&timeout=60`, {}, bytes, done) : put(
+    `/ImageStore/${path}/$/UploadChunk?api-version=6.0&session-id=${session}&timeout=30`,
+    { "Content-Range": `bytes ${first}-${first + length - 1}/${size}` },
+    bytes,
+    done,
+  )
+
+uploads(async (job) => {
+  const open = new Map<string, Promise<number>>()
+  const descriptor = (file: string) => {
+    let opened = open.get(file)
+    if (opened === undefined) {
+      opened = new Promise((resolve, reject) =>
+        Fs.open(
+          file,
+          (error, fd) => error === null ? resolve(fd) : reject(error),
+        )
+      )
+      open.set(file, opened)
+    }
+    return opened
+  }
+  await each(piecesOfJob(job), job.concurrency, (piece, buffers, done) => {
+    const buffer = buffers.take(piece.length)
+    if (piece.session === undefined) {
+      Fs.readFile(piece.file, (error, bytes) => {
+        if (error !== null) throw error
+        send(piece, bytes, done)
+      })
+    } else {
+      void descriptor(piece.file).then((fd) =>
+        Fs.read(fd, buffer, 0, piece.length, piece.first, (error, read) => {
+          if (error !== null || read !== piece.length) {
+            throw error ?? new Error("a short read")
+          }
+          hashed(buffer, () => send(piece, buffer, done))
+        })
+      )
+    }
+  })
+  for (const fd of open.values()) Fs.closeSync(await fd)
+})

@@ -1,0 +1,61 @@
+/**
+ * Files and packages to upload, made on the spot.
+ *
+ * @module
+ */
+import { randomFillSync } from "node:crypto"
+import * as Fs from "node:fs"
+import * as Path from "node:path"
+
+export const MiB = 1024 * 1024
+
+const block = randomFillSync(Buffer.alloc(8 * MiB))
+
+/** A file of bytes that do not compress. */
+export const makeFile = (file, size) => {
+  Fs.mkdirSync(Path.dirname(file), { recursive: true })
+  const descriptor = Fs.openSync(file, "w")
+  for (let at = 0; at < size; at += block.length) {
+    Fs.writeSync(descriptor, block, 0, Math.min(block.length, size - at))
+  }
+  Fs.closeSync(descriptor)
+  return file
+}
+
+/** A file of zeros that takes no space. */
+export const makeHollow = (file, size) => {
+  Fs.closeSync(Fs.openSync(file, "w"))
+  Fs.truncateSync(file, size)
+  return file
+}
+
+/** So many files of so many bytes, 50 in a folder. `kinds`: pairs of both. */
+export const makePackage = (folder, kinds) => {
+  kinds.forEach(([count, size], kind) => {
+    for (let i = 0; i < count; i++) {
+      makeFile(
+        Path.join(
+          folder,
+          `Service${kind}Pkg`,
+          `Part${Math.trunc(i / 50)}`,
+          `file${i}.bin`,
+        ),
+        size,
+      )
+    }
+  })
+  return folder
+}
+
+/** The files of a folder, as names below it. */
+export const filesIn = (folder) =>
+  Fs.readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => {
+      const file = Path.join(entry.parentPath ?? entry.path, entry.name)
+      return {
+        file,
+        name: Path.relative(folder, file).replaceAll("\\", "/"),
+        size: Fs.statSync(file).size,
+      }
+    })
