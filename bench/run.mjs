@@ -1,6 +1,6 @@
 /**
  * Measures everything and writes `RESULTS.md`. `--quick`: a short form that only shows that all of it works; its
- * numbers mean little, and nothing is written.
+ * numbers mean little, and nothing is written. `--concurrency=16`: the clients at that concurrency alone.
  *
  * @module
  */
@@ -16,6 +16,7 @@ import { parts } from "./parts.mjs"
 import { startUp } from "./startUp.mjs"
 
 const quick = process.argv.includes("--quick")
+const alone = process.argv.find((argument) => argument.startsWith("--concurrency="))
 const both = { runtimes: ["node", "deno"] }
 
 // Times are milliseconds. Each round has processes of its own.
@@ -50,7 +51,7 @@ const plan = quick
   : {
     clients: {
       ...both,
-      concurrencies: [1, 16, 64],
+      concurrencies: alone === undefined ? [1, 16, 64] : [Number(alone.split("=")[1])],
       rounds: 5,
       slices: 2,
       millis: 400,
