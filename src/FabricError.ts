@@ -5,6 +5,7 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
+import { BODY_UNREADABLE } from "./NoAnswer.ts"
 
 /** Why an operation failed. Each reason has only the fields that are true of it. */
 export type FabricErrorReason =
@@ -130,7 +131,7 @@ export class FabricError extends Base {
 const FORBIDDEN = "NotCapable"
 
 /** Nobody answered, and nobody will: the next attempt meets the same. */
-const FINAL: ReadonlySet<string> = new Set([FORBIDDEN, "BODY_UNREADABLE"])
+const FINAL: ReadonlySet<string> = new Set([FORBIDDEN, BODY_UNREADABLE])
 
 const NOT_FOUND_CODES: ReadonlySet<string> = new Set([
   "NotFound",
@@ -157,7 +158,7 @@ const explain = (reason: FabricErrorReason): string => {
       return `nobody answered (${reason.code}: ${reason.detail}); ` +
         (reason.code === FORBIDDEN
           ? "let the program use the network: deno run --allow-net"
-          : reason.code === "BODY_UNREADABLE"
+          : reason.code === BODY_UNREADABLE
           ? "the body has to be readable, and of the size that was announced"
           : reason.sent === "no"
           ? "check the address, the port (the gateway's is 19080) and the network"

@@ -16,6 +16,7 @@ import type { JournalEntry } from "../src/JournalEntry.ts"
 import { cleanSessions } from "../src/cleanSessions.ts"
 import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
+import { randomOf } from "./support/random.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
 /**
@@ -25,17 +26,6 @@ import { inVirtualTime } from "./support/virtualTime.ts"
 const only = process.env["CHAOS_SEED"]
 const seeds = only === undefined ? Number(process.env["CHAOS_SEEDS"] ?? 1000) : 1
 const start = only === undefined ? 1 : Number(only)
-
-/** Numbers that are the same for a seed. */
-const randomOf = (seed: number) => {
-  let state = (seed * 2654435761) >>> 0
-  return (below: number): number => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
-}
 
 const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 

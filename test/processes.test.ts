@@ -24,6 +24,7 @@ import {
   serviceManifest,
   temporaryFolder,
 } from "./support/packages.ts"
+import { randomOf } from "./support/random.ts"
 import { bundle, type Ended, start } from "./support/program.ts"
 
 const only = process.env["PROCESS_CHAOS_SEED"]
@@ -41,16 +42,6 @@ let program: Awaited<ReturnType<typeof bundle>>
 beforeAll(async () => program = await bundle(), 60_000)
 afterAll(() => program.remove())
 
-/** Numbers that are the same for a seed. */
-const randomOf = (seed: number) => {
-  let state = (seed * 2654435761) >>> 0
-  return (below: number): number => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) % below
-  }
-}
 type Random = ReturnType<typeof randomOf>
 
 const hashOf = (bytes: string | Uint8Array) => createHash("sha256").update(bytes).digest("hex")
