@@ -14,6 +14,7 @@
  *
  * @module
  */
+export { bodyProgress } from "./src/bodyProgress.ts"
 export { type CleanedSession, type CleanOptions, cleanSessions } from "./src/cleanSessions.ts"
 export { ClusterHttpClient } from "./src/ClusterHttpClient.ts"
 export { deleteUploadSession, DeleteUploadSessionParams } from "./src/deleteUploadSession.ts"

@@ -24,15 +24,24 @@ export class AttemptWatch implements Watch {
   readonly #patience: number
   readonly #end: number
   readonly #size: number
+  readonly #heard: (bytes: number) => void
   #deadline: Deadline | undefined
 
-  /** Times are milliseconds, `size` is that of the request's body in bytes. */
-  constructor(deadlines: Deadlines, clock: Clock.Clock, patience: number, end: number, size: number) {
+  /** Times are milliseconds, `size` is that of the request's body in bytes, of which `heard` is told what is out. */
+  constructor(
+    deadlines: Deadlines,
+    clock: Clock.Clock,
+    patience: number,
+    end: number,
+    size: number,
+    heard: (bytes: number) => void = () => {},
+  ) {
     this.#deadlines = deadlines
     this.#clock = clock
     this.#patience = patience
     this.#end = end
     this.#size = size
+    this.#heard = heard
   }
 
   begin(expire: () => void): void {
@@ -40,8 +49,9 @@ export class AttemptWatch implements Watch {
     if (at < Infinity) this.#deadline = this.#deadlines.start(this.#clock, at, expire)
   }
 
-  progress(): void {
+  progress(bytes: number): void {
     this.#deadline?.move(this.#in(STALL_LIMIT))
+    this.#heard(bytes)
   }
 
   sent(): void {

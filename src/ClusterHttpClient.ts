@@ -63,10 +63,7 @@ class Trip {
     this.#request.on("error", (cause) => this.#failed(cause))
     this.#request.on("response", (response) => this.#read(response))
     // A request that ends without an error, as after an early answer: no callback of the body comes any more.
-    this.#request.on(
-      "close",
-      () => this.#failed(Object.assign(new Error("the connection was closed"), { code: "ECONNRESET" })),
-    )
+    this.#request.on("close", () => this.#closed())
     this.#watch.begin(() => {
       const answer = this.#answer
       const unmet = this.#unmet()
@@ -108,6 +105,12 @@ class Trip {
     this.#stop?.()
     this.#stop = undefined
     this.#watch.end()
+  }
+
+  #closed(): void {
+    // Most are over by then, and an error with its stack is dear.
+    if (this.#request === undefined) return
+    this.#failed(Object.assign(new Error("the connection was closed"), { code: "ECONNRESET" }))
   }
 
   #failed(cause: unknown): void {

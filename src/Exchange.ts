@@ -60,8 +60,8 @@ export const expired: Effect.Effect<never, Expired> = Effect.fail(new Expired())
 export interface Watch {
   /** The exchange begins. `expire` ends it at once, with {@link Expired}. */
   readonly begin: (expire: () => void) => void
-  /** Bytes of the body went out. */
-  readonly progress: () => void
+  /** So many more bytes of the body went out. */
+  readonly progress: (bytes: number) => void
   /** The request is out to its last byte. */
   readonly sent: () => void
   /** How much of a body is out cannot be seen from here. */

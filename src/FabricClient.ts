@@ -13,25 +13,26 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import { reasonOfAnswer, reasonOfNoAnswer, retryAfter } from "./answers.ts"
+import { reasonOfAnswer, reasonOfNoAnswer } from "./answers.ts"
 import { AttemptWatch } from "./AttemptWatch.ts"
+import { bodyProgress } from "./bodyProgress.ts"
 import { ClusterHttpClient } from "./ClusterHttpClient.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { type Endpoint, Endpoints } from "./Endpoints.ts"
 import { type Answer, bodySize, type Exchange, exchange, type Expired } from "./Exchange.ts"
 import { FabricConfig, type RetryPolicy } from "./FabricConfig.ts"
-import { FabricError, type FabricErrorReason, meansNotFound, meansRetry } from "./FabricError.ts"
+import { askedDelay, FabricError, type FabricErrorReason, meansNotFound, meansRetry } from "./FabricError.ts"
 import type { NoAnswer } from "./NoAnswer.ts"
 import { Observer, withSpan } from "./observability.ts"
 import type { Operation, Request, RunOperation } from "./Operation.ts"
 
-/** `Retry-After` is honoured up to so many milliseconds. */
-const LONGEST_RETRY_AFTER = 300_000
-
 interface Shape {
   /** Runs an operation to its end: attempts, delays, fail-over. */
   readonly run: RunOperation
-  /** The same client without repeats, for callers that look at what has happened before they repeat. */
+  /**
+   * The same client for callers that look at what has happened before they repeat, and that decide what an
+   * interruption cuts off: it repeats nothing, and finishes nothing that is interrupted.
+   */
   readonly once: Shape
   /** Scheme, host and port of every endpoint. */
   readonly origins: ReadonlyArray<string>
@@ -78,47 +79,52 @@ const makeClient = (config: FabricConfig["Type"], send: Exchange, deadlines: Dea
     endpoint: () => endpoints.current.host,
     hasSessions: () => endpoints.current.sessions,
   }
-  const runner = (times: number): RunOperation => {
-    const run: RunOperation = (operation, request, timeout) =>
-      Effect.withFiberRuntime((fiber) =>
-        withSpan(fiber, operation, request, (span) => {
-          const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
-          const observer = new Observer(fiber, operation.name, clock.unsafeCurrentTimeMillis(), span)
-          return new Call(cluster, operation, request, timeout ?? config.timeout, clock, observer).attempt()
-        })
-      )
-    const cluster: Cluster = {
-      retry: { ...config.retry, times },
-      send,
-      grace: Duration.toMillis(config.grace),
-      total: Option.match(config.totalTimeout, { onNone: () => Infinity, onSome: Duration.toMillis }),
-      deadlines,
-      endpoints,
-      run,
-    }
-    return run
+  const cluster: Cluster = {
+    retry: config.retry,
+    send,
+    timeout: config.timeout,
+    grace: Duration.toMillis(config.grace),
+    total: Option.match(config.totalTimeout, { onNone: () => Infinity, onSome: Duration.toMillis }),
+    finishes: true,
+    deadlines,
+    endpoints,
   }
   const once: Shape = {
     ...known,
-    run: runner(0),
+    run: runnerOf({ ...cluster, retry: { ...config.retry, times: 0 }, finishes: false }),
     get once() {
       return once
     },
   }
-  return { ...known, run: runner(config.retry.times), once }
+  return { ...known, run: runnerOf(cluster), once }
 }
 
+/** What all calls have in common. */
 interface Cluster {
   readonly retry: RetryPolicy
   readonly send: Exchange
+  /** Seconds, where a call names none. */
+  readonly timeout: number
   /** Milliseconds. */
   readonly grace: number
   /** Milliseconds; Infinity where a call has no bound. */
   readonly total: number
+  /** Whether interruption waits for what must not be cut off. */
+  readonly finishes: boolean
   readonly deadlines: Deadlines
   readonly endpoints: Endpoints
-  readonly run: RunOperation
 }
+
+const runnerOf = (cluster: Cluster): RunOperation => (operation, request, timeout) =>
+  Effect.withFiberRuntime((fiber) =>
+    withSpan(fiber, operation, request, (span) => {
+      const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+      const observer = new Observer(fiber, operation.name, clock.unsafeCurrentTimeMillis(), span)
+      const heard = fiber.getFiberRef(bodyProgress)
+      return new Call(cluster, operation, request, timeout ?? cluster.timeout, clock, observer, heard)
+        .attempt()
+    })
+  )
 
 /** One operation under way: what its attempts have in common. */
 class Call<A> {
@@ -129,6 +135,7 @@ class Call<A> {
   readonly #timeout: number
   readonly #clock: Clock.Clock
   readonly #observer: Observer
+  readonly #heard: (bytes: number) => void
   /** When the whole call has to be over, in milliseconds of the clock. */
   readonly #end: number
   #attempts = 0
@@ -142,6 +149,7 @@ class Call<A> {
     timeout: number,
     clock: Clock.Clock,
     observer: Observer,
+    heard: (bytes: number) => void,
   ) {
     this.#cluster = cluster
     this.#operation = operation
@@ -149,11 +157,12 @@ class Call<A> {
     this.#timeout = timeout
     this.#clock = clock
     this.#observer = observer
+    this.#heard = heard
     this.#end = clock.unsafeCurrentTimeMillis() + cluster.total
   }
 
   attempt(): Effect.Effect<A, FabricError> {
-    const { deadlines, endpoints, grace, send } = this.#cluster
+    const { deadlines, endpoints, finishes, grace, send } = this.#cluster
     const { method, uninterruptible } = this.#operation
     const { body } = this.#request
     const endpoint = endpoints.current
@@ -162,7 +171,7 @@ class Call<A> {
     const patience = timeout * 1000 + grace
     this.#attempts++
     this.#observer.attempt(endpoint, this.#attempts, () => this.#clock.unsafeCurrentTimeNanos())
-    const watch = new AttemptWatch(deadlines, this.#clock, patience, this.#end, bodySize(body))
+    const watch = new AttemptWatch(deadlines, this.#clock, patience, this.#end, bodySize(body), this.#heard)
     const sending = send({
       method,
       origin: endpoint.origin,
@@ -170,10 +179,13 @@ class Call<A> {
       headers: this.#headers(),
       body,
     }, watch)
-    return Effect.matchEffect(uninterruptible === true ? Effect.uninterruptible(sending) : sending, {
-      onSuccess: (answer) => this.#answered(endpoint, answer),
-      onFailure: (failure) => this.#failed(endpoint, this.#reason(failure, patience), 0),
-    })
+    return Effect.matchEffect(
+      finishes && uninterruptible === true ? Effect.uninterruptible(sending) : sending,
+      {
+        onSuccess: (answer) => this.#answered(endpoint, answer),
+        onFailure: (failure) => this.#failed(endpoint, this.#reason(failure, patience)),
+      },
+    )
   }
 
   #headers(): Record<string, string> {
@@ -189,9 +201,8 @@ class Call<A> {
 
   #answered(endpoint: Endpoint, answer: Answer): Effect.Effect<A, FabricError> {
     if (answer.status !== 200 && answer.status !== 204) {
-      const wait = Math.min(retryAfter(answer, this.#clock.unsafeCurrentTimeMillis()), LONGEST_RETRY_AFTER)
       const missing = this.#operation.bareNotFound === true && answer.status === 404 && answer.text === ""
-      return this.#failed(endpoint, missing ? NOT_FOUND : reasonOfAnswer(answer), wait)
+      return this.#failed(endpoint, missing ? NOT_FOUND : this.#reasonOf(answer))
     }
     if (this.#operation.usesSessions) endpoint.sessions = true
     const value = this.#operation.read(answer)
@@ -200,7 +211,7 @@ class Call<A> {
   }
 
   /** What a failed attempt leads to: an error, another attempt, or a success after all. */
-  #failed(endpoint: Endpoint, reason: FabricErrorReason, wait: number): Effect.Effect<A, FabricError> {
+  #failed(endpoint: Endpoint, reason: FabricErrorReason): Effect.Effect<A, FabricError> {
     const operation = this.#operation
     const { endpoints, retry } = this.#cluster
     if (operation.goneMeansDone && this.#mayHaveWorked && meansNotFound(reason)) {
@@ -216,7 +227,7 @@ class Call<A> {
     const thisOne = mayHaveWorked(reason)
     this.#mayHaveWorked ||= thisOne
     if (!meansRetry(reason) || this.#attempts > retry.times) return this.#fail(endpoint, reason)
-    return Effect.flatMap(this.#delay(wait), (delay) => {
+    return Effect.flatMap(this.#delay(reason), (delay) => {
       // A repeat that would begin after the end of the call is not waited for.
       if (this.#clock.unsafeCurrentTimeMillis() + delay >= this.#end) return this.#fail(endpoint, reason)
       const again = Effect.suspend(() =>
@@ -234,7 +245,11 @@ class Call<A> {
     reason: FabricErrorReason,
     again: Effect.Effect<A, FabricError>,
   ): Effect.Effect<A, FabricError> {
-    return Effect.matchEffect(this.#request.lookAgain!(this.#cluster.run, this.#timeout), {
+    const look = Effect.suspend(() => {
+      const total = this.#end - this.#clock.unsafeCurrentTimeMillis()
+      return this.#request.lookAgain!(runnerOf({ ...this.#cluster, total }), this.#timeout)
+    })
+    return Effect.matchEffect(look, {
       onFailure: () => this.#fail(endpoint, reason),
       onSuccess: (seen) =>
         seen === "repeat"
@@ -246,13 +261,13 @@ class Call<A> {
   }
 
   /** Milliseconds until the next attempt: they double up to a limit, and a part of them is drawn at random. */
-  #delay(wait: number): Effect.Effect<number> {
+  #delay(reason: FabricErrorReason): Effect.Effect<number> {
     const { firstDelay, jitter, maxDelay } = this.#cluster.retry
     const full = Math.min(
       Duration.toMillis(firstDelay) * 2 ** (this.#attempts - 1),
       Duration.toMillis(maxDelay),
     )
-    return Effect.map(Random.next, (random) => Math.max(full * (1 - jitter * random), wait))
+    return Effect.map(Random.next, (random) => Math.max(full * (1 - jitter * random), askedDelay(reason)))
   }
 
   /**
@@ -276,7 +291,7 @@ class Call<A> {
         onFailure: () => true,
         onSuccess: (answer) => {
           if (answer.status === 200 || answer.status === 204) endpoint.sessions = true
-          else if (meansNoSessions(reasonOfAnswer(answer))) endpoint.sessions = false
+          else if (meansNoSessions(this.#reasonOf(answer))) endpoint.sessions = false
           return endpoint.sessions ?? true
         },
       },
@@ -287,6 +302,10 @@ class Call<A> {
     const whole = this.#clock.unsafeCurrentTimeMillis() >= this.#end
     if (failure._tag === "NoAnswer" && !whole) return reasonOfNoAnswer(failure)
     return { _tag: "TimedOut", seconds: (whole ? this.#cluster.total : patience) / 1000 }
+  }
+
+  #reasonOf(answer: Answer): FabricErrorReason {
+    return reasonOfAnswer(answer, this.#clock.unsafeCurrentTimeMillis())
   }
 
   #succeed(value: A, status: number): Effect.Effect<A> {

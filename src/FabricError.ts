@@ -30,6 +30,8 @@ export type FabricErrorReason =
     readonly status: number
     readonly code: string | undefined
     readonly detail: string
+    /** Seconds after which the answer asks to come back, where it does (`Retry-After`). */
+    readonly retryAfter?: number
   }
   /** A redirect, or a success that cannot be understood. */
   | { readonly _tag: "Malformed"; readonly status: number; readonly detail: string }
@@ -149,6 +151,13 @@ export const meansRetry = (reason: FabricErrorReason): boolean =>
   reason._tag === "Rejected"
     ? RETRYABLE_STATUSES.has(reason.status) || RETRYABLE_CODES.has(reason.code ?? "")
     : reason._tag === "TimedOut" || (reason._tag === "Unreachable" && !FINAL.has(reason.code))
+
+/** `Retry-After` is honoured up to so many milliseconds. */
+const LONGEST_RETRY_AFTER = 300_000
+
+/** Milliseconds that the cluster asks to wait before another attempt. */
+export const askedDelay = (reason: FabricErrorReason): number =>
+  reason._tag === "Rejected" ? Math.min((reason.retryAfter ?? 0) * 1000, LONGEST_RETRY_AFTER) : 0
 
 const explain = (reason: FabricErrorReason): string => {
   switch (reason._tag) {

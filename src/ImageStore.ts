@@ -9,11 +9,13 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import type { Body } from "./Exchange.ts"
 import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import { FolderSize, type ImageStoreEntry, ImageStoreInfo, ListingPage } from "./ImageStoreContent.ts"
 import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
 import { makeOperation, readJson, readNothing } from "./makeOperation.ts"
+import type { Operation, Request } from "./Operation.ts"
 import { optionalTimeout } from "./ServerTimeout.ts"
 import { getUploadSession } from "./uploadSessions.ts"
 
@@ -112,6 +114,22 @@ export const PutFileParams: Schema.filter<
   ),
 )
 
+const UPLOAD_FILE: Operation<void> = {
+  name: "UploadFile",
+  action: "upload",
+  method: "PUT",
+  apiVersion: "6.0",
+  uninterruptible: true,
+  read: readNothing,
+}
+
+const uploadRequest = (path: ImageStorePath, body: Body): Request => ({
+  path: `/ImageStore/${escapePath(path)}`,
+  headers: { "Content-Type": "application/octet-stream" },
+  body,
+  subject: path,
+})
+
 /**
  * Writes a file by one request, and replaces one that is there. An empty file is written too. A body under way is
  * not cut off by interruption; repeats write the same again.
@@ -125,20 +143,19 @@ export const putFile: (
     readonly size?: number | undefined
   } & Timeout,
 ) => Effect.Effect<void, FabricError, FabricClient> = makeOperation({
-  name: "UploadFile",
-  action: "upload",
-  method: "PUT",
-  apiVersion: "6.0",
-  uninterruptible: true,
+  ...UPLOAD_FILE,
   params: PutFileParams,
-  request: ({ bytes, path, size }) => ({
-    path: `/ImageStore/${escapePath(path)}`,
-    headers: { "Content-Type": "application/octet-stream" },
-    body: bytes instanceof Uint8Array ? bytes : { stream: bytes, size: size ?? 0 },
-    subject: path,
-  }),
-  read: readNothing,
+  request: ({ bytes, path, size }) =>
+    uploadRequest(path, bytes instanceof Uint8Array ? bytes : { stream: bytes, size: size ?? 0 }),
 })
+
+/** One attempt of {@link putFile}, of params that were checked before. Interruption cuts it off. */
+export const putFileOnce = (
+  path: ImageStorePath,
+  body: Body,
+  timeout: number,
+): Effect.Effect<void, FabricError, FabricClient> =>
+  Effect.flatMap(FabricClient, ({ once }) => once.run(UPLOAD_FILE, uploadRequest(path, body), timeout))
 
 /** What {@link deleteContent} takes. */
 export const DeleteContentParams: Schema.Struct<{

@@ -6,6 +6,7 @@
 import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import type { SessionId } from "./UploadSession.ts"
 
 /** The process that a session belongs to. */
@@ -60,7 +61,7 @@ export class JournalError extends ErrorBase {
 }
 
 /** What changes about a session while it lives. Hashes are added to those that are known. */
-export type JournalPatch = Partial<Pick<JournalEntry, "state" | "hashes" | "before" | "quietAt" | "owner">>
+export type JournalPatch = Partial<Pick<JournalEntry, "state" | "hashes" | "before" | "quietAt">>
 
 /** The entry after a change at `now`, in milliseconds since 1970. */
 export const patched = (entry: JournalEntry, patch: JournalPatch, now: number): JournalEntry => ({
@@ -69,6 +70,10 @@ export const patched = (entry: JournalEntry, patch: JournalPatch, now: number): 
   hashes: patch.hashes === undefined ? entry.hashes : { ...entry.hashes, ...patch.hashes },
   touched: now,
 })
+
+/** Whether two are the same process. */
+export const isSameOwner = (one: Owner, other: Owner): boolean =>
+  one.host === other.host && one.process === other.process && one.start === other.start
 
 /** What a journal can do. */
 export interface Journal {
@@ -82,6 +87,13 @@ export interface Journal {
   readonly update: (sessionId: SessionId, patch: JournalPatch) => Effect.Effect<void, JournalError>
   /** Forgets a session that is dead. One that is not there is forgotten already. */
   readonly remove: (sessionId: SessionId) => Effect.Effect<void, JournalError>
-  /** Whether the process of an entry is still at work, as far as can be told from here. */
-  readonly isAlive: (owner: Owner) => Effect.Effect<boolean>
+  /** Whether somebody is at work on an entry's session, as far as can be told from here. */
+  readonly isAtWork: (entry: JournalEntry) => Effect.Effect<boolean>
+  /**
+   * Makes the session of a run that is over this process's own, and gives back its record as it is by then. Of several
+   * that try at once, one succeeds; the others get nothing.
+   */
+  readonly take: (entry: JournalEntry) => Effect.Effect<Option.Option<JournalEntry>, JournalError>
+  /** This process is not at work on a session any more: if it is not dead, the next run may take it. */
+  readonly leave: (sessionId: SessionId) => Effect.Effect<void>
 }

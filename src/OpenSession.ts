@@ -8,10 +8,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import { bodyProgress } from "./bodyProgress.ts"
 import { deleteUploadSession } from "./deleteUploadSession.ts"
 import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import type { Journal, JournalEntry, JournalError } from "./JournalEntry.ts"
+import { letFinish } from "./letFinish.ts"
 import { Patience } from "./Patience.ts"
 import { arrived } from "./ranges.ts"
 import { type CommitOutcome, commitTimeout, findFile, settleCommit } from "./settleCommit.ts"
@@ -39,8 +41,12 @@ export type Broken =
 export interface SessionHooks {
   /** A chunk goes out, for the first time or again. */
   readonly sending: (range: ByteRange) => Effect.Effect<void>
+  /** So many more bytes of the chunk are out. */
+  readonly out: (range: ByteRange, bytes: number) => void
   /** An attempt failed and is repeated. */
   readonly retried: (error: FabricError) => Effect.Effect<void>
+  /** Nothing is sent again before this time, in milliseconds since 1970: a lost chunk may still arrive. */
+  readonly waiting: (until: number) => Effect.Effect<void>
   /** A chunk arrived. */
   readonly arrived: (range: ByteRange) => Effect.Effect<void>
   readonly committing: Effect.Effect<void>
@@ -97,7 +103,7 @@ export class OpenSession {
 
   /**
    * Brings one range to the cluster. Never sends it again before the cluster was asked and the first try can no
-   * longer arrive. `hash` is kept for a resume. Not cut off by interruption while it is under way.
+   * longer arrive. `hash` is kept for a resume. When it is interrupted, what is under way gets 10 seconds to finish.
    */
   put(
     range: ByteRange,
@@ -105,18 +111,20 @@ export class OpenSession {
     hash: string,
   ): Effect.Effect<void, FabricError | JournalError, FabricClient> {
     const send = Effect.flatMap(FabricClient, ({ once }) =>
-      Effect.either(putChunk({
-        path: this.#entry.path,
-        sessionId: this.sessionId,
-        range,
-        size: this.#entry.size,
-        bytes,
-        timeout: CHUNK_TIMEOUT,
-      })).pipe(
-        Effect.provideService(FabricClient, once),
-        Effect.tap((result) => Either.isLeft(result) ? this.#noteUnanswered(result.left) : Effect.void),
-        Effect.uninterruptible,
-      ))
+      letFinish(
+        Effect.either(putChunk({
+          path: this.#entry.path,
+          sessionId: this.sessionId,
+          range,
+          size: this.#entry.size,
+          bytes,
+          timeout: CHUNK_TIMEOUT,
+        })).pipe(
+          Effect.provideService(FabricClient, once),
+          Effect.tap((result) => Either.isLeft(result) ? this.#noteUnanswered(result.left) : Effect.void),
+        ),
+        this.#mayArriveFor(CHUNK_TIMEOUT * 1000 + GRACE),
+      )).pipe(Effect.locally(bodyProgress, (bytes) => this.#hooks.out(range, bytes)))
 
     const attempt = (repeat: number): Effect.Effect<void, FabricError, FabricClient> =>
       Effect.flatMap(Effect.zipRight(this.#hooks.sending(range), send), (result) => {
@@ -240,17 +248,21 @@ export class OpenSession {
   #noteUnanswered(error: FabricError): Effect.Effect<void> {
     if (neverArrives(error)) return Effect.void
     // An error answer comes when the gateway has given up on the chunk; without one its timeout may still run.
-    const left = error.reason._tag === "Rejected"
-      ? GRACE
-      : error.reason._tag === "TimedOut"
-      ? GRACE
-      : CHUNK_TIMEOUT * 1000 + GRACE
+    const answered = error.reason._tag === "Rejected" || error.reason._tag === "TimedOut"
+    const left = answered ? GRACE : CHUNK_TIMEOUT * 1000 + GRACE
+    return this.#mayArriveFor(left)
+  }
+
+  /** A chunk may still arrive for so many milliseconds. */
+  #mayArriveFor(left: number): Effect.Effect<void> {
     return Effect.map(Clock.currentTimeMillis, (now) => {
       this.#quietAt = Math.max(this.#quietAt, now + left)
     })
   }
 
-  readonly #untilQuiet: Effect.Effect<void> = Effect.suspend(() => sleepUntil(this.#quietAt))
+  readonly #untilQuiet: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.zipRight(this.#hooks.waiting(this.#quietAt), sleepUntil(this.#quietAt))
+  )
 }
 
 const sleepUntil = (time: number): Effect.Effect<void> =>
@@ -265,16 +277,17 @@ export const endSession = (
   quietAt: number,
 ): Effect.Effect<void, FabricError, FabricClient> =>
   Effect.gen(function* () {
-    const remove = Effect.suspend(() =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        new Patience(END_PATIENCE, now).persist(
+    const { once } = yield* FabricClient
+    const remove = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      new Patience(END_PATIENCE, now).persist(
+        deleteUploadSession({ sessionId, timeout: END_TIMEOUT }).pipe(
+          Effect.provideService(FabricClient, once),
           Effect.catchIf(
-            deleteUploadSession({ sessionId, timeout: END_TIMEOUT }),
             (error) => error.isNotFound || error.reason._tag === "SessionsUnsupported",
             () => Effect.void,
           ),
-        ))
-    )
+        ),
+      ))
     yield* remove
     if (quietAt <= (yield* Clock.currentTimeMillis)) return
     yield* sleepUntil(quietAt)

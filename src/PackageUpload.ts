@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import { deleteContent, hasUploadSessions } from "./ImageStore.ts"
+import type { ImageStorePath } from "./ImageStorePath.ts"
 import { lastName, type PackageFile } from "./PackageContent.ts"
 import { PackageError } from "./PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
@@ -48,7 +49,7 @@ interface Brought {
 export class PackageUpload {
   readonly #plan: PackagePlan
   readonly #options: PackageOptions
-  readonly #emit: (event: PackageEvent) => Effect.Effect<void>
+  readonly #emit: (event: PackageEvent) => void
   readonly #concurrency: number
   readonly slots: Slots
   readonly #summaries: Array<FileSummary> = []
@@ -58,7 +59,7 @@ export class PackageUpload {
   constructor(
     plan: PackagePlan,
     options: PackageOptions,
-    emit: (event: PackageEvent) => Effect.Effect<void>,
+    emit: (event: PackageEvent) => void,
   ) {
     this.#plan = plan
     this.#options = options
@@ -121,36 +122,34 @@ export class PackageUpload {
 
   #file(file: PackageFile): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
     const source = typeof file.source === "string" ? file.source : `${file.name} of ${this.#plan.source}`
-    return this.#upload(file.source, file.name, this.#emit).pipe(
-      Effect.mapError((error) =>
-        error._tag === "SourceError" ? new SourceError({ source, issue: error.issue }) : error
-      ),
-      Effect.flatMap(({ size }) =>
-        size === file.size
+    return Effect.matchEffect(this.#upload(file.source, file.name, this.#emit), {
+      onFailure: (error): Effect.Effect<never, UploadError> =>
+        error._tag === "SourceError" ? new SourceError({ source, issue: error.issue }) : error,
+      onSuccess: (summary) => {
+        this.#summaries.push(summary)
+        return summary.size === file.size
           ? Effect.void
           : new SourceError({ source, issue: "it changed while the package was uploaded" })
-      ),
-    )
+      },
+    })
   }
 
   /** Marks a folder as complete. Only its troubles are worth telling. */
   #mark(name: string): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
-    return Effect.asVoid(this.#upload(
-      EMPTY,
-      pathIn(name, MARKER),
-      (event) => event._tag === "Retried" ? this.#emit(event) : Effect.void,
-    ))
+    const marked = this.#upload(EMPTY, pathIn(name, MARKER), (event) => {
+      if (event._tag === "Retried") this.#emit(event)
+    })
+    return Effect.map(marked, (summary) => void this.#summaries.push(summary))
   }
 
   #upload(
     source: PackageFile["source"],
     name: string,
-    emit: (event: UploadEvent) => Effect.Effect<void>,
+    emit: (event: UploadEvent) => void,
   ): Effect.Effect<FileSummary, UploadError, FabricClient | UploadJournal> {
-    return Effect.tap(
-      uploadInSlots(this.slots, source, pathIn(this.#plan.path, name), this.#options, emit),
-      (summary) => Effect.sync(() => void this.#summaries.push(summary)),
-    )
+    // The destination was checked, and each name in the plan.
+    const path = pathIn(this.#plan.path, name) as ImageStorePath
+    return uploadInSlots(this.slots, source, path, this.#options, emit)
   }
 
   /** Makes sure that the cluster lists exactly the plan, but for the package's own marker. */

@@ -4,10 +4,9 @@
  *
  * @module
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import { FabricError } from "./FabricError.ts"
+import { askedDelay, FabricError } from "./FabricError.ts"
 
 /** Milliseconds before the first repeat, doubled with each failure in a row, and at most. */
 const FIRST_DELAY = 500
@@ -38,17 +37,21 @@ export class Patience {
     })
   )
 
-  /** Waits before repeat number `repeat`, counted from 0; fails with `error` when the patience is over. */
+  /**
+   * Waits before repeat number `repeat`, counted from 0, and as long as the cluster asks; fails with `error` when the
+   * patience is over. The last wait ends when the patience does.
+   */
   readonly wait = (repeat: number, error: FabricError): Effect.Effect<void, FabricError> =>
-    Effect.clockWith((clock) =>
-      clock.unsafeCurrentTimeMillis() - this.#since >= this.limit ? error : Effect.flatMap(
+    Effect.clockWith((clock) => {
+      const left = this.#since + this.limit - clock.unsafeCurrentTimeMillis()
+      if (left <= 0) return error
+      const delay = Math.min(FIRST_DELAY * 2 ** repeat, LONGEST_DELAY)
+      return Effect.flatMap(
         Random.next,
         (random) =>
-          Effect.sleep(
-            Duration.millis(Math.min(FIRST_DELAY * 2 ** repeat, LONGEST_DELAY) * (1 - random / 5)),
-          ),
+          Effect.sleep(Math.max(delay * (1 - random / 5), Math.min(askedDelay(error.reason), left))),
       )
-    )
+    })
 
   /** Repeats what fails for a moment until it succeeds or the patience is over. */
   readonly persist = <A, E, R>(

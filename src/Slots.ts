@@ -57,18 +57,21 @@ export class Slots {
   /** No single request that was left without an answer can arrive after this time, in milliseconds since 1970. */
   quietAt = 0
 
+  /** A single request was cut off, and may still arrive within `timeout` seconds and some more. */
+  noteAborted(timeout: number): Effect.Effect<void> {
+    return Effect.clockWith((clock) =>
+      Effect.sync(() => {
+        this.quietAt = Math.max(this.quietAt, clock.unsafeCurrentTimeMillis() + (timeout + 5) * 1000)
+      })
+    )
+  }
+
   /** A single request failed, and may still arrive within `timeout` seconds and some more. */
   noteUnanswered({ reason }: FabricError, timeout: number): Effect.Effect<void> {
     const arrives = reason._tag === "TimedOut" ||
       (reason._tag === "Unreachable" && reason.sent === "maybe") ||
       (reason._tag === "Rejected" && reason.status >= 500)
-    return Effect.clockWith((clock) =>
-      Effect.sync(() => {
-        if (arrives) {
-          this.quietAt = Math.max(this.quietAt, clock.unsafeCurrentTimeMillis() + (timeout + 5) * 1000)
-        }
-      })
-    )
+    return arrives ? this.noteAborted(timeout) : Effect.void
   }
 
   /** A request succeeded. */

@@ -26,18 +26,22 @@ export type UploadEvent =
     readonly sessionId: SessionId | undefined
     readonly resumed: number
   }
-  /** Bytes of a file arrived. */
+  /** Bytes of a file arrived, or went out. */
   | {
     readonly _tag: "BytesSent"
     readonly path: string
     /** Bytes of the file on the cluster by now. */
     readonly sent: number
+    /** More that have left this machine. It is not known yet whether they arrive; what breaks off begins with none. */
+    readonly underWay: number
     readonly size: number
     /** Requests that may be under way at once by now. */
     readonly concurrency: number
   }
   /** Something went wrong for a moment, and is tried again. */
   | { readonly _tag: "Retried"; readonly path: string; readonly reason: string }
+  /** A lost request may still arrive until then, so what it brings is not sent again before. */
+  | { readonly _tag: "Waiting"; readonly path: string; readonly until: Date }
   /** A session of somebody else at the same path, untouched for 10 minutes. `deleted`: by `cleanStale`. */
   | {
     readonly _tag: "StaleSession"

@@ -7,8 +7,16 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import process from "node:process"
-import { type Journal, type JournalEntry, type JournalPatch, type Owner, patched } from "./JournalEntry.ts"
+import {
+  isSameOwner,
+  type Journal,
+  type JournalEntry,
+  type JournalPatch,
+  type Owner,
+  patched,
+} from "./JournalEntry.ts"
 import { defaultFolder, openFolder } from "./journalFolder.ts"
 import type { SessionId } from "./UploadSession.ts"
 
@@ -30,7 +38,7 @@ export class UploadJournal extends Base {
 
   /**
    * In memory: a crash forgets it. `store` lets several owners share one, as processes do; `alive` says which of
-   * them are at work, by default this one alone.
+   * the others are at work, by default none.
    */
   static readonly layerMemory = (
     options: {
@@ -42,8 +50,8 @@ export class UploadJournal extends Base {
     Layer.sync(UploadJournal, () => {
       const store = options.store ?? new Map<SessionId, JournalEntry>()
       const owner = options.owner ?? { host: "memory", process: process.pid, start: 0 }
-      const alive = options.alive ??
-        ((other: Owner) => other.process === owner.process && other.start === owner.start)
+      const alive = options.alive ?? (() => false)
+      const atWork = new Set<SessionId>()
       const put = (entry: JournalEntry, patch: JournalPatch = {}) =>
         Effect.clockWith((clock) =>
           Effect.sync(() =>
@@ -53,14 +61,33 @@ export class UploadJournal extends Base {
       return {
         owner,
         entries: Effect.sync(() => [...store.values()]),
-        create: put,
+        create: (entry) => Effect.zipRight(put(entry), Effect.sync(() => void atWork.add(entry.sessionId))),
         update: (sessionId, patch) =>
           Effect.suspend(() => {
             const entry = store.get(sessionId)
             return entry === undefined ? Effect.void : put(entry, patch)
           }),
-        remove: (sessionId) => Effect.sync(() => void store.delete(sessionId)),
-        isAlive: (other) => Effect.sync(() => alive(other)),
+        remove: (sessionId) =>
+          Effect.sync(() => {
+            store.delete(sessionId)
+            atWork.delete(sessionId)
+          }),
+        isAtWork: (entry) =>
+          Effect.sync(() =>
+            isSameOwner(entry.owner, owner) ? atWork.has(entry.sessionId) : alive(entry.owner)
+          ),
+        take: ({ owner: before, sessionId }) =>
+          Effect.sync(() => {
+            const entry = store.get(sessionId)
+            if (entry === undefined || !isSameOwner(entry.owner, before) || atWork.has(sessionId)) {
+              return Option.none()
+            }
+            const own = { ...entry, owner }
+            store.set(sessionId, own)
+            atWork.add(sessionId)
+            return Option.some(own)
+          }),
+        leave: (sessionId) => Effect.sync(() => void atWork.delete(sessionId)),
       }
     })
 }

@@ -6,10 +6,12 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import type { JournalEntry, JournalError } from "./JournalEntry.ts"
 import { CHUNK_TIMEOUT, endSession } from "./OpenSession.ts"
+import type { Patience } from "./Patience.ts"
 import { chunksOf, missingChunks } from "./ranges.ts"
 import { commitTimeout, findFile } from "./settleCommit.ts"
 import { UploadJournal } from "./UploadJournal.ts"
@@ -29,7 +31,7 @@ export const isLeft = (entry: JournalEntry): Effect.Effect<boolean, never, Uploa
     const journal = yield* UploadJournal
     const now = yield* Clock.currentTimeMillis
     return entry.owner.host === journal.owner.host
-      ? !(yield* journal.isAlive(entry.owner))
+      ? !(yield* journal.isAtWork(entry))
       : now - entry.touched >= EXPIRED_AFTER
   })
 
@@ -40,8 +42,18 @@ export const quietAfterDeath = (entry: JournalEntry): Effect.Effect<number> =>
     (now) => Math.max(entry.quietAt, Math.min(now, entry.touched + LONGEST_SILENCE) + LATE),
   )
 
-/** Deletes the session of a run that is over, and its record. */
-export const endLeft = (
+/** The record of a session that is this process's own while the scope is open; nothing when another was faster. */
+export const taken = (
+  entry: JournalEntry,
+): Effect.Effect<Option.Option<JournalEntry>, JournalError, UploadJournal | Scope.Scope> =>
+  Effect.flatMap(UploadJournal, (journal) =>
+    Effect.acquireRelease(
+      journal.take(entry),
+      Option.match({ onNone: () => Effect.void, onSome: () => journal.leave(entry.sessionId) }),
+    ))
+
+/** Deletes a session that was taken, and its record. */
+export const endTaken = (
   entry: JournalEntry,
 ): Effect.Effect<void, FabricError | JournalError, FabricClient | UploadJournal> =>
   Effect.gen(function* () {
@@ -52,7 +64,7 @@ export const endLeft = (
       if (wait > 0) yield* Effect.sleep(wait)
     }
     const quietAt = yield* quietAfterDeath(entry)
-    yield* journal.update(entry.sessionId, { state: "deleting", owner: journal.owner, quietAt })
+    yield* journal.update(entry.sessionId, { state: "deleting", quietAt })
     yield* endSession(entry.sessionId, quietAt)
     yield* journal.remove(entry.sessionId)
   })
@@ -60,31 +72,40 @@ export const endLeft = (
 /** What an earlier run left for an upload. */
 export type Inheritance =
   | { readonly _tag: "None" }
-  /** A session to go on with, and what of the file has arrived. */
+  /** A session to go on with, this process's own by now, and what of the file has arrived. */
   | { readonly _tag: "Session"; readonly entry: JournalEntry; readonly received: ReadonlyArray<ByteRange> }
   /** The commit had worked; only the session is left to be deleted. */
   | { readonly _tag: "Done"; readonly entry: JournalEntry }
 
 /**
- * Looks for a session of a dead run for `path` that can be gone on with. Those that cannot are deleted. `verify`
- * compares a received chunk with its recorded hash: a session whose chunks are of another source is of no use.
+ * Looks for a session of a dead run for `path` that can be gone on with, and takes it for the scope. Those that cannot
+ * are deleted. `verify` compares a received chunk with its recorded hash: a session whose chunks are of another source
+ * is of no use.
  */
 export const inherit = <E, R>(
   path: string,
   size: number,
+  patience: Patience,
   verify: (range: ByteRange, hash: string) => Effect.Effect<boolean, E, R>,
-): Effect.Effect<Inheritance, E | FabricError | JournalError, R | FabricClient | UploadJournal> =>
+): Effect.Effect<
+  Inheritance,
+  E | FabricError | JournalError,
+  R | FabricClient | UploadJournal | Scope.Scope
+> =>
   Effect.gen(function* () {
     const journal = yield* UploadJournal
     const { origins } = yield* FabricClient
     let best: Inheritance = { _tag: "None" }
-    for (const entry of yield* journal.entries) {
-      if (entry.path !== path || !entry.endpoints.some((origin) => origins.includes(origin))) continue
-      if (!(yield* isLeft(entry))) continue
+    for (const recorded of yield* journal.entries) {
+      if (recorded.path !== path || !recorded.endpoints.some((origin) => origins.includes(origin))) continue
+      if (!(yield* isLeft(recorded))) continue
+      const own = yield* taken(recorded)
+      if (Option.isNone(own)) continue
+      const entry = own.value
       const found: Inheritance = best._tag === "None" && entry.state !== "deleting" && entry.size === size
-        ? yield* examine(entry, verify)
+        ? yield* examine(entry, patience, verify)
         : { _tag: "None" }
-      if (found._tag === "None") yield* endLeft(entry)
+      if (found._tag === "None") yield* endTaken(entry)
       else best = found
     }
     return best
@@ -92,11 +113,12 @@ export const inherit = <E, R>(
 
 const examine = <E, R>(
   entry: JournalEntry,
+  patience: Patience,
   verify: (range: ByteRange, hash: string) => Effect.Effect<boolean, E, R>,
 ): Effect.Effect<Inheritance, E | FabricError, R | FabricClient> =>
   Effect.gen(function* () {
     const chunks = chunksOf(entry.size, entry.chunkSize)
-    const session = yield* getUploadSession({ sessionId: entry.sessionId })
+    const session = yield* patience.persist(getUploadSession({ sessionId: entry.sessionId }))
     const quietAt = yield* quietAfterDeath(entry)
     const same = (ranges: ReadonlyArray<ByteRange>) =>
       Effect.every(ranges, (range) => {
@@ -104,7 +126,7 @@ const examine = <E, R>(
         return hash === undefined ? Effect.succeed(false) : verify(range, hash)
       })
     if (entry.state === "committing") {
-      const file = yield* findFile(entry.path)
+      const file = yield* patience.persist(findFile(entry.path))
       if (Option.exists(file, ({ size, version }) => size === entry.size && version !== entry.before)) {
         return (yield* same(chunks)) ? { _tag: "Done", entry } : { _tag: "None" }
       }

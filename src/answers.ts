@@ -19,8 +19,8 @@ const ErrorBody = Schema.parseJson(Schema.Struct({
 
 const readErrorBody = Schema.decodeUnknownOption(ErrorBody)
 
-/** The reason behind an answer that is not the success that was hoped for. */
-export const reasonOfAnswer = (answer: Answer): FabricErrorReason => {
+/** The reason behind an answer, got at `now`, that is not the success that was hoped for. */
+export const reasonOfAnswer = (answer: Answer, now: number): FabricErrorReason => {
   const { status, text } = answer
   if (status < 400) {
     return { _tag: "Malformed", status, detail: status < 300 ? excerpt(text) : redirect(answer) }
@@ -28,16 +28,17 @@ export const reasonOfAnswer = (answer: Answer): FabricErrorReason => {
   if ((status === 401 || status === 403) && text.trim() === "") {
     return { _tag: "Unauthenticated", status, hint: CREDENTIALS }
   }
-  return Option.match(readErrorBody(text), {
-    onNone: () => ({ _tag: "Rejected", status, code: undefined, detail: excerpt(text) }),
-    // "Null" is what the gateway writes where it has no message.
-    onSome: ({ Error: { Code, Message } }) => ({
-      _tag: "Rejected",
-      status,
-      code: Code,
-      detail: Message === "Null" ? "" : Message,
+  const wish = retryAfter(answer, now)
+  return {
+    _tag: "Rejected",
+    status,
+    ...Option.match(readErrorBody(text), {
+      onNone: () => ({ code: undefined, detail: excerpt(text) }),
+      // "Null" is what the gateway writes where it has no message.
+      onSome: ({ Error: { Code, Message } }) => ({ code: Code, detail: Message === "Null" ? "" : Message }),
     }),
-  })
+    ...(wish === undefined ? {} : { retryAfter: wish }),
+  }
 }
 
 const CREDENTIALS = "give the client certificate and key of a cluster user; " +
@@ -65,12 +66,12 @@ const excerpt = (text: string): string => {
   return words.length > 200 ? `${words.slice(0, 200)}…` : words
 }
 
-/** Milliseconds that the answer asks to wait: `Retry-After` in seconds, or as a date of the answer's own clock. */
-export const retryAfter = ({ headers }: Answer, now: number): number => {
+/** Seconds that the answer asks to wait: `Retry-After` in seconds, or as a date of the answer's own clock. */
+const retryAfter = ({ headers }: Answer, now: number): number | undefined => {
   const wish = headers["retry-after"]
-  if (typeof wish !== "string") return 0
-  if (/^\d+$/.test(wish)) return Number(wish) * 1000
+  if (typeof wish !== "string") return undefined
+  if (/^\d+$/.test(wish)) return Number(wish)
   const sentAt = Date.parse(String(headers.date))
   const until = Date.parse(wish) - (Number.isNaN(sentAt) ? now : sentAt)
-  return Number.isNaN(until) ? 0 : Math.max(until, 0)
+  return Number.isNaN(until) ? undefined : Math.max(until, 0) / 1000
 }

@@ -4,9 +4,9 @@
  * @module
  */
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { endLeft, isLeft } from "./adopt.ts"
+import { endTaken, isLeft, taken } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import type { JournalEntry, JournalError } from "./JournalEntry.ts"
@@ -26,6 +26,8 @@ export interface CleanedSession {
     | { readonly _tag: "Left" }
     /** Its process is at work, or may be: it runs elsewhere. */
     | { readonly _tag: "InUse"; readonly host: string; readonly process: number }
+    /** Another run, or clean-up, was faster: it goes on with the session, or deletes it. */
+    | { readonly _tag: "Taken" }
     /** It is of another cluster. */
     | { readonly _tag: "OtherCluster"; readonly endpoints: ReadonlyArray<string> }
     /** The cluster would not delete it. Its record stays. */
@@ -78,6 +80,10 @@ const clean = (
       return { _tag: "InUse", host: entry.owner.host, process: entry.owner.process }
     }
     if (dryRun) return { _tag: "Left" }
-    const result = yield* Effect.either(endLeft(entry))
-    return Either.isRight(result) ? { _tag: "Deleted" } : { _tag: "Failed", error: result.left }
+    return yield* Effect.scoped(Effect.gen(function* () {
+      const own = yield* taken(entry)
+      if (Option.isNone(own)) return { _tag: "Taken" } as const
+      yield* endTaken(own.value)
+      return { _tag: "Deleted" } as const
+    })).pipe(Effect.catchAll((error) => Effect.succeed({ _tag: "Failed", error } as const)))
   })

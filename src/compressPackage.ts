@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { codeOf } from "./codeOf.ts"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { createWriteStream } from "node:fs"
@@ -11,7 +12,6 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Writable } from "node:stream"
 import { lastName, type PackageContent, type PackageFile, readableOf } from "./PackageContent.ts"
-import { codeOf } from "./packageFolder.ts"
 import { MARKER } from "./packagePlan.ts"
 import { SourceError } from "./UploadEvent.ts"
 import { loadZip } from "./zipArchive.ts"

@@ -2,10 +2,12 @@
  * The upload journal on disk: a file a session, whose first line is the record and whose further lines change it.
  *
  * The first line is written to a temporary name, flushed and renamed, so that a file is whole or not there. A last
- * line that a crash cut off is left out.
+ * line that a crash cut off is left out. The owner is part of the name, so that taking a session over is one rename,
+ * which works for one process only.
  *
  * @module
  */
+import { codeOf } from "./codeOf.ts"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -15,6 +17,7 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import process from "node:process"
 import {
+  isSameOwner,
   type Journal,
   type JournalEntry,
   JournalError,
@@ -25,9 +28,8 @@ import {
 import { SessionId } from "./UploadSession.ts"
 
 const EXTENSION = ".session"
-const UNFINISHED = /\.session\.(\d+)\.new$/
+const UNFINISHED = ".new"
 
-const OwnerSchema = Schema.Struct({ host: Schema.String, process: Schema.Number, start: Schema.Number })
 const State = Schema.Literal("open", "committing", "deleting")
 const Hashes = Schema.Record({ key: Schema.String, value: Schema.String })
 
@@ -39,7 +41,6 @@ const Entry = Schema.Struct({
   size: Schema.NonNegativeInt,
   chunkSize: Schema.Positive,
   source: Schema.String,
-  owner: OwnerSchema,
   state: State,
   hashes: Hashes,
   before: Schema.optionalWith(Schema.String, { exact: true }),
@@ -54,7 +55,6 @@ const Change = Schema.Struct({
     hashes: Schema.optionalWith(Hashes, { exact: true }),
     before: Schema.optionalWith(Schema.String, { exact: true }),
     quietAt: Schema.optionalWith(Schema.Number, { exact: true }),
-    owner: Schema.optionalWith(OwnerSchema, { exact: true }),
   }),
 })
 
@@ -82,6 +82,29 @@ const hostname = (): string => {
 /** One value a process: computed anew it differs by a millisecond, and by more when the clock is set. */
 const STARTED = Math.round(Date.now() - process.uptime() * 1000)
 
+/** Sessions that this process is at work on, whichever of its layers recorded them. */
+const atWork = new Set<SessionId>()
+
+/** The file that records a session of an owner. */
+const nameOf = (sessionId: SessionId, { host, process, start }: Owner): string =>
+  `${sessionId}.${process}-${start}@${encodeURIComponent(host)}${EXTENSION}`
+
+/** The owner that a file's name tells. */
+const ownerIn = (name: string): Owner | undefined => {
+  const [, process, start, host] = /\.(\d+)-(\d+)@([^@]+)\.session(?:\.new)?$/.exec(name) ?? []
+  return host === undefined
+    ? undefined
+    : { host: decodeHost(host), process: Number(process), start: Number(start) }
+}
+
+const decodeHost = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
 /** The journal in a folder. The folder is made when the first session is recorded. */
 export const openFolder = (folder: string): Journal => {
   const owner: Owner = {
@@ -89,11 +112,11 @@ export const openFolder = (folder: string): Journal => {
     process: process.pid,
     start: STARTED,
   }
-  const fileOf = (sessionId: SessionId) => Path.join(folder, sessionId + EXTENSION)
+  const fileOf = (sessionId: SessionId, of = owner) => Path.join(folder, nameOf(sessionId, of))
   const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, JournalError> =>
     Effect.tryPromise({
       try: run,
-      catch: (cause) => new JournalError({ place: folder, issue: issueOf(cause) }),
+      catch: (cause) => new JournalError({ place: folder, issue: codeOf(cause) }),
     })
 
   const readFile = (name: string): Effect.Effect<Option.Option<JournalEntry>, JournalError> =>
@@ -101,13 +124,17 @@ export const openFolder = (folder: string): Journal => {
       if (text === undefined) return Effect.succeedNone
       const [first = "", ...changes] = text.split("\n")
       const entry = readEntry(first)
-      if (Either.isLeft(entry) || name !== entry.right.sessionId + EXTENSION) return putAside(name)
+      const owner = ownerIn(name)
+      if (Either.isLeft(entry) || owner === undefined || name !== nameOf(entry.right.sessionId, owner)) {
+        return putAside(name)
+      }
+      const { format: _, ...record } = entry.right
       return Effect.succeedSome(
         changes.reduce<JournalEntry>((current, line) =>
           Option.match(readChange(line), {
             onNone: () => current,
             onSome: ({ at, patch }) => patched(current, patch, at),
-          }), entry.right),
+          }), { ...record, owner }),
       )
     })
 
@@ -127,35 +154,56 @@ export const openFolder = (folder: string): Journal => {
     entries: Effect.gen(function* () {
       const names = yield* attempt(() => Fs.readdir(folder).catch(whenAbsent([] as Array<string>)))
       // A process that was killed while it recorded a session had not sent anything of it.
-      for (const name of names) {
-        const pid = UNFINISHED.exec(name)?.[1]
-        if (pid !== undefined && Number(pid) !== process.pid && !isRunning(Number(pid))) {
+      for (const name of names.filter((name) => name.endsWith(EXTENSION + UNFINISHED))) {
+        const writer = ownerIn(name)
+        if (writer !== undefined && !isAlive(writer, owner)) {
           yield* attempt(() => Fs.rm(Path.join(folder, name), { force: true }))
         }
       }
       const found = yield* Effect.forEach(names.filter((name) => name.endsWith(EXTENSION)).sort(), readFile)
       return found.flatMap((entry) => Option.toArray(entry))
     }),
-    create: (entry) =>
+    create: ({ owner, ...record }) =>
       attempt(async () => {
+        const file = fileOf(record.sessionId, owner)
+        atWork.add(record.sessionId)
         await Fs.mkdir(folder, { recursive: true, mode: 0o700 })
-        const temporary = `${fileOf(entry.sessionId)}.${process.pid}.new`
-        await writeFlushed(temporary, "w", JSON.stringify({ format: 1, ...entry }) + "\n", true)
-        await Fs.rename(temporary, fileOf(entry.sessionId))
+        await writeFlushed(file + UNFINISHED, "w", JSON.stringify({ format: 1, ...record }) + "\n", true)
+        await Fs.rename(file + UNFINISHED, file)
       }),
     update: (sessionId, patch) =>
       Effect.clockWith((clock) =>
         attempt(() => append(fileOf(sessionId), patch, clock.unsafeCurrentTimeMillis()))
       ),
-    remove: (sessionId) => attempt(() => Fs.rm(fileOf(sessionId), { force: true })),
-    // Of a process elsewhere nothing can be known.
-    isAlive: (other) =>
+    remove: (sessionId) =>
+      attempt(async () => {
+        await Fs.rm(fileOf(sessionId), { force: true })
+        atWork.delete(sessionId)
+      }),
+    isAtWork: (entry) =>
       Effect.sync(() =>
-        other.host !== owner.host ||
-        (other.process === owner.process ? other.start === owner.start : isRunning(other.process))
+        isSameOwner(entry.owner, owner) ? atWork.has(entry.sessionId) : isAlive(entry.owner, owner)
       ),
+    take: ({ owner: before, sessionId }) =>
+      Effect.suspend(() => {
+        if (atWork.has(sessionId)) return Effect.succeedNone
+        atWork.add(sessionId)
+        return attempt(() =>
+          Fs.rename(fileOf(sessionId, before), fileOf(sessionId)).catch(whenAbsent(undefined))
+        ).pipe(
+          Effect.zipRight(readFile(nameOf(sessionId, owner))),
+          Effect.tap((entry) => Effect.sync(() => Option.isNone(entry) && atWork.delete(sessionId))),
+          Effect.tapError(() => Effect.sync(() => atWork.delete(sessionId))),
+        )
+      }),
+    leave: (sessionId) => Effect.sync(() => void atWork.delete(sessionId)),
   }
 }
+
+/** Whether a process other than `own` is at work. Of those elsewhere nothing can be known. */
+const isAlive = (other: Owner, own: Owner): boolean =>
+  other.host !== own.host ||
+  (other.process === own.process ? other.start === own.start : isRunning(other.process))
 
 const append = (file: string, patch: JournalPatch, at: number): Promise<void> =>
   // Hashes only help a resume, so they are not waited for to reach the disk.
@@ -190,12 +238,6 @@ const whenAbsent = <A>(value: A) => (cause: unknown): A => {
   if (codeOf(cause) === "ENOENT") return value
   throw cause
 }
-
-const codeOf = (cause: unknown): string | undefined =>
-  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : undefined
-
-const issueOf = (cause: unknown): string =>
-  codeOf(cause) ?? (cause instanceof Error ? cause.message : "unknown error")
 
 /** Asks the system without sending anything. Who may not ask takes the process for alive. */
 const isRunning = (pid: number): boolean => {

@@ -9,7 +9,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type { Answer } from "./Exchange.ts"
 import { FabricClient } from "./FabricClient.ts"
-import { FabricError, type FabricErrorReason } from "./FabricError.ts"
+import { FabricError } from "./FabricError.ts"
 import type { Operation, Request } from "./Operation.ts"
 
 /** An operation with the schema of its params. */
@@ -25,28 +25,36 @@ export const makeOperation = <P extends { readonly timeout?: number | undefined 
 ): (params: I) => Effect.Effect<A, FabricError, FabricClient> => {
   const decode = Schema.decodeUnknownEither(definition.params)
   return (params) =>
-    Effect.flatMap(FabricClient, (client) => {
+    Effect.flatMap(FabricClient, (client): Effect.Effect<A, FabricError, FabricClient> => {
       const decoded = decode(params)
       return Either.isRight(decoded)
         ? client.run(definition, definition.request(decoded.right), decoded.right.timeout)
-        : new FabricError({
-          operation: definition.name,
-          action: definition.action,
-          endpoint: client.endpoint(),
-          attempts: 0,
-          reason: invalidParams(decoded.left),
-        })
+        : refuseParams(definition, ...firstIssue(decoded.left))
     })
 }
 
+/** Refuses to do what `field` does not allow, before anything is sent. `issue` must not echo what may be a secret. */
+export const refuseParams = (
+  { action, name }: Pick<Operation<never>, "action" | "name">,
+  field: string,
+  issue: string,
+): Effect.Effect<never, FabricError, FabricClient> =>
+  Effect.flatMap(FabricClient, ({ endpoint }) =>
+    new FabricError({
+      operation: name,
+      action,
+      endpoint: endpoint(),
+      attempts: 0,
+      reason: { _tag: "InvalidParams", field, issue },
+    }))
+
 /** The first issue. Of what was given only numbers are repeated: a text may be a secret in the wrong place. */
-const invalidParams = (error: ParseResult.ParseError): FabricErrorReason => {
-  const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
-  return {
-    _tag: "InvalidParams",
-    field: issue?.path.join(".") || "params",
-    issue: issue === undefined ? "cannot be read" : issue.message.replace(ACTUAL_TEXT, ""),
-  }
+const firstIssue = (error: ParseResult.ParseError): readonly [field: string, issue: string] => {
+  const [first] = ParseResult.ArrayFormatter.formatErrorSync(error)
+  return [
+    first?.path.join(".") || "params",
+    first === undefined ? "cannot be read" : first.message.replace(ACTUAL_TEXT, ""),
+  ]
 }
 
 const ACTUAL_TEXT = /, actual (?!-?[\d.e+]+$|NaN$|-?Infinity$)[\s\S]*$/

@@ -80,10 +80,13 @@ const reservedProblems = (path: string): ReadonlyArray<Problem> =>
 
 /** A folder's name is told once, not with each file below it. */
 const nameProblems = (names: ReadonlyArray<string>): ReadonlyArray<Problem> => {
-  const told = new Set<string>()
-  return names.toSorted((a, b) => depth(a) - depth(b)).flatMap((name) => {
+  const wrong = names.flatMap((name) => {
     const problem = problemOfName(name)
-    if (problem === undefined || parentsOf(name).some((parent) => told.has(parent))) return []
+    return problem === undefined ? [] : [{ name, problem }]
+  })
+  const told = new Set<string>()
+  return wrong.sort((a, b) => depth(a.name) - depth(b.name)).flatMap(({ name, problem }) => {
+    if (parentsOf(name).some((parent) => told.has(parent))) return []
     told.add(name)
     return [{ text: `${JSON.stringify(name)} cannot be stored: ${problem}` }]
   })

@@ -37,7 +37,7 @@ export const sendBody = (
         ? Effect.fail(wrongSize("more", body.size))
         : Effect.async<void>((resume) => {
           request.write(bytes, () => {
-            watch.progress()
+            watch.progress(bytes.length)
             resume(Effect.void)
           })
         })).pipe(
@@ -80,7 +80,7 @@ const sendBytes = (
     }
     request.write(piece, (error) => {
       if (error) return // The request's own error event tells.
-      watch.progress()
+      watch.progress(piece.length)
       from(next)
     })
   }

@@ -3,25 +3,30 @@
  *
  * @module
  */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { endLeft, inherit, type Inheritance } from "./adopt.ts"
+import { setImmediate } from "node:timers"
+import { endTaken, inherit, type Inheritance } from "./adopt.ts"
+import { bodyProgress } from "./bodyProgress.ts"
 import { deleteUploadSession } from "./deleteUploadSession.ts"
-import { FabricClient } from "./FabricClient.ts"
+import type { Body } from "./Exchange.ts"
+import type { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
-import { hasUploadSessions, putFile } from "./ImageStore.ts"
+import { hasUploadSessions, putFileOnce } from "./ImageStore.ts"
 import { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalEntry, JournalError } from "./JournalEntry.ts"
+import { letFinish } from "./letFinish.ts"
+import { refuseParams } from "./makeOperation.ts"
 import { type Broken, CHUNK_TIMEOUT, type SessionHooks } from "./OpenSession.ts"
 import { Patience } from "./Patience.ts"
 import { chunksOf, sizeOf } from "./ranges.ts"
 import { commitTimeout } from "./settleCommit.ts"
 import { Slots } from "./Slots.ts"
-import { type OpenSource, openSource, sha256 } from "./Source.ts"
+import { type OpenSource, sha256, withSource } from "./Source.ts"
 import type {
   FileSummary,
   Source,
@@ -46,6 +51,10 @@ export const uploadDefaults: {
 
 /** No chunk is made smaller than so many bytes, however often the cluster finds it too large. */
 const SMALLEST_CHUNK = 64 * 1024
+/** Milliseconds between two events that only tell what has gone out. */
+const TELL_EVERY = 250
+/** Requests of up to so many bytes go out too fast to tell how far they are. */
+const WORTH_TELLING = 1024 * 1024
 /** Milliseconds without a chunk after which a session of somebody else counts as left behind. */
 const STALE_AFTER = 10 * 60_000
 
@@ -53,9 +62,10 @@ const STALE_AFTER = 10 * 60_000
  * Uploads one file, and tells how it goes. The stream ends with `FileUploaded`.
  *
  * `source` is a path, bytes, or a stream of known size that can be run again. Files of up to a chunk, and all files on
- * Linux clusters, go by one request; larger ones by an upload session, which is committed and deleted, or only
- * deleted, whatever happens. Memory: `concurrency` times `chunkSize`. An earlier run that was killed is taken up: what
- * it brought is compared with its record and not sent again.
+ * Linux clusters, go by one request; larger ones, and those that a gateway finds too large for one request (413), by an
+ * upload session, which is committed and deleted, or only deleted, whatever happens. Memory: `concurrency` times
+ * `chunkSize`. An earlier run that was killed is taken up: what it brought is compared with its record and not sent
+ * again.
  *
  * Fails with `FabricError`; with `SourceError` when the source cannot be read or is not the same the second time; with
  * `JournalError` when sessions cannot be recorded. In each case the session is gone, or recorded for the next run.
@@ -68,7 +78,7 @@ export const uploadFile = (
   told((emit) =>
     Effect.flatMap(
       validated(path, options),
-      () =>
+      (path) =>
         uploadInSlots(
           new Slots(options.concurrency ?? uploadDefaults.concurrency),
           source,
@@ -79,16 +89,34 @@ export const uploadFile = (
     )
   )
 
-/** The stream of what `run` emits. It ends when `run` does; when it is not pulled any more, `run` is interrupted. */
+/**
+ * The stream of what `run` emits. It ends when `run` does; when it is not pulled any more, `run` is interrupted. Events
+ * are handed over together once a turn of the event loop: one by one, a stream costs more than a small file.
+ */
 export const told = <A, E, R>(
-  run: (emit: (event: A) => Effect.Effect<void>) => Effect.Effect<unknown, E, R>,
+  run: (emit: (event: A) => void) => Effect.Effect<unknown, E, R>,
 ): Stream.Stream<A, E, Exclude<R, Scope.Scope>> =>
   Stream.asyncPush<A, E, R>(
-    (emit) =>
-      Effect.forkScoped(Effect.matchCause(run((event) => Effect.sync(() => void emit.single(event))), {
-        onFailure: (cause) => emit.halt(cause),
-        onSuccess: () => emit.end(),
-      })),
+    (emit) => {
+      let events: Array<A> = []
+      const handOver = () => {
+        emit.array(events)
+        events = []
+      }
+      const running = run((event) => {
+        if (events.push(event) === 1) setImmediate(handOver)
+      })
+      return Effect.forkScoped(Effect.matchCause(running, {
+        onFailure: (cause) => {
+          handOver()
+          emit.halt(cause)
+        },
+        onSuccess: () => {
+          handOver()
+          emit.end()
+        },
+      }))
+    },
     { bufferSize: "unbounded" },
   )
 
@@ -99,176 +127,226 @@ export const validated = (
   path: string,
   { chunkSize = uploadDefaults.chunkSize, concurrency = uploadDefaults.concurrency, patience = 1 }:
     UploadOptions,
-): Effect.Effect<void, FabricError, FabricClient> =>
-  Effect.flatMap(FabricClient, ({ endpoint }) => {
-    const refuse = (field: string, issue: string) =>
-      new FabricError({
-        operation: "UploadFile",
-        action: `upload to ${path}`,
-        endpoint: endpoint(),
-        attempts: 0,
-        reason: { _tag: "InvalidParams", field, issue },
-      })
-    const decoded = decodePath(path)
-    if (Either.isLeft(decoded)) return refuse("path", decoded.left.message.split("\n").at(-1)!.trim())
-    if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 256) {
-      return refuse("concurrency", `expected a whole number from 1 to 256, got ${concurrency}`)
-    }
-    if (!Number.isInteger(chunkSize) || chunkSize < 1 || chunkSize > 2 ** 30) {
-      return refuse("chunkSize", `expected whole bytes from 1 to 1073741824, got ${chunkSize}`)
-    }
-    if (!(patience > 0)) return refuse("patience", `expected more than 0 seconds, got ${patience}`)
-    return Effect.void
-  })
+): Effect.Effect<ImageStorePath, FabricError, FabricClient> => {
+  const refuse = (field: string, issue: string) =>
+    refuseParams({ name: "UploadFile", action: `upload to ${path}` }, field, issue)
+  const decoded = decodePath(path)
+  if (Either.isLeft(decoded)) return refuse("path", decoded.left.message.split("\n").at(-1)!.trim())
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 256) {
+    return refuse("concurrency", `expected a whole number from 1 to 256, got ${concurrency}`)
+  }
+  if (!Number.isInteger(chunkSize) || chunkSize < 1 || chunkSize > 2 ** 30) {
+    return refuse("chunkSize", `expected whole bytes from 1 to 1073741824, got ${chunkSize}`)
+  }
+  if (!(patience > 0)) return refuse("patience", `expected more than 0 seconds, got ${patience}`)
+  return Effect.succeed(decoded.right)
+}
 
 /** Uploads one file in the slots that a whole upload shares. */
 export const uploadInSlots = (
   slots: Slots,
   source: Source,
-  path: string,
+  path: ImageStorePath,
   options: UploadOptions,
-  emit: (event: UploadEvent) => Effect.Effect<void>,
+  emit: (event: UploadEvent) => void,
 ): Effect.Effect<FileSummary, UploadError, FabricClient | UploadJournal> =>
-  Effect.scoped(Effect.gen(function* () {
-    const open = yield* openSource(source)
-    const begun = yield* Clock.currentTimeMillis
-    const upload = new FileUpload(slots, open, path, options, emit, begun)
-    const bySession = open.size > upload.chunkSize && (yield* upload.patience.persist(hasUploadSessions))
-    yield* bySession ? upload.bySession : upload.byRequest
-    const summary = upload.summary(yield* Clock.currentTimeMillis)
-    yield* emit({ _tag: "FileUploaded", ...summary })
-    return summary
-  }))
+  withSource(source, (open) =>
+    Effect.clockWith((clock) => {
+      const upload = new FileUpload(slots, open, path, options, emit, clock)
+      return Effect.map(upload.run, () => upload.done())
+    }))
 
 type Env = FabricClient | UploadJournal
 
+const isTooLarge = (error: FabricError | SourceError): error is FabricError =>
+  error._tag === "FabricError" && error.reason._tag === "Rejected" && error.reason.status === 413
+
+/** The same refusal, with what follows from it. */
+const takesNoChunks = ({ action, attempts, endpoint, operation, reason }: FabricError): FabricError =>
+  new FabricError({
+    operation,
+    action,
+    endpoint,
+    attempts,
+    reason: "detail" in reason
+      ? {
+        ...reason,
+        detail: "the file is too large for one request, and this Linux cluster takes none in several; " +
+          "raise the limit of the gateway, or of the proxy before it",
+      }
+      : reason,
+  })
+
 /** One file on its way. */
 class FileUpload {
-  readonly patience: Patience
-  chunkSize: number
   readonly #slots: Slots
   readonly #source: OpenSource
-  readonly #path: string
+  readonly #path: ImageStorePath
   readonly #options: UploadOptions
-  readonly #emit: (event: UploadEvent) => Effect.Effect<void>
+  readonly #emit: (event: UploadEvent) => void
+  readonly #clock: Clock.Clock
   readonly #begun: number
-  /** Sources are read in order, by one at a time. */
-  readonly #reading = Effect.unsafeMakeSemaphore(1)
+  readonly #patience: Patience
+  #chunkSize: number
   #sent = 0
   #resumed = 0
   #there = 0
   #retries = 0
+  #told = false
+  /** Bytes that are out of the requests under way, by where in the file these begin. */
+  readonly #out = new Map<number, number>()
+  #lastTold = 0
 
   constructor(
     slots: Slots,
     source: OpenSource,
-    path: string,
+    path: ImageStorePath,
     options: UploadOptions,
-    emit: (event: UploadEvent) => Effect.Effect<void>,
-    begun: number,
+    emit: (event: UploadEvent) => void,
+    clock: Clock.Clock,
   ) {
     this.#slots = slots
     this.#source = source
     this.#path = path
     this.#options = options
     this.#emit = emit
-    this.#begun = begun
-    this.chunkSize = options.chunkSize ?? uploadDefaults.chunkSize
-    this.patience = new Patience(
+    this.#clock = clock
+    this.#begun = clock.unsafeCurrentTimeMillis()
+    this.#chunkSize = options.chunkSize ?? uploadDefaults.chunkSize
+    this.#patience = new Patience(
       (options.patience ?? uploadDefaults.patience) * 1000,
-      begun,
+      this.#begun,
       (error) => this.#retried(error),
     )
   }
 
-  summary(now: number): FileSummary {
-    return {
+  get run(): Effect.Effect<void, UploadError, Env> {
+    const single = Effect.catchIf(
+      Effect.suspend(() => this.#byRequest),
+      isTooLarge,
+      (error) => this.#bySmallerRequests(error),
+    )
+    if (this.#source.size <= this.#chunkSize) return single
+    return Effect.flatMap(
+      this.#patience.persist(hasUploadSessions),
+      (has) => has ? this.#bySession : single,
+    )
+  }
+
+  /** Tells that the file is there. */
+  done(): FileSummary {
+    const summary: FileSummary = {
       path: this.#path,
       size: this.#source.size,
       sent: this.#sent,
       resumed: this.#resumed,
       retries: this.#retries,
-      seconds: (now - this.#begun) / 1000,
+      seconds: (this.#clock.unsafeCurrentTimeMillis() - this.#begun) / 1000,
     }
+    this.#emit({ _tag: "FileUploaded", ...summary })
+    return summary
   }
 
   /** Small files, and all on Linux: one request, which may be repeated without harm. */
-  get byRequest(): Effect.Effect<void, FabricError | SourceError, FabricClient> {
-    const { size } = this.#source
-    const path = this.#path
-    const timeout = size <= this.chunkSize ? CHUNK_TIMEOUT : commitTimeout(size)
+  get #byRequest(): Effect.Effect<void, FabricError | SourceError, FabricClient> {
+    const { bytes, check, size } = this.#source
+    this.#started(undefined)
+    const sent = bytes !== undefined
+      // What is at hand cannot change.
+      ? this.#slots.use(this.#sendBytes(bytes))
+      : Effect.zipRight(
+        size <= this.#chunkSize
+          ? this.#slots.useBuffer(size, (buffer) =>
+            Effect.flatMap(
+              this.#source.read({ first: 0, last: size - 1 }, buffer),
+              (bytes) => this.#sendBytes(bytes),
+            ))
+          : this.#slots.useBuffer(this.#chunkSize, (buffer) => this.#sendPieces(buffer)),
+        check,
+      )
+    return Effect.map(sent, () => this.#arrived(0, size))
+  }
+
+  #sendBytes(bytes: Uint8Array): Effect.Effect<void, FabricError, FabricClient> {
+    return Effect.zipRight(this.#patience.progress, this.#patience.persist(this.#put(bytes)))
+  }
+
+  /** Reads and sends a large file piece by piece, all in one request. */
+  #sendPieces(buffer: Uint8Array): Effect.Effect<void, FabricError | SourceError, FabricClient> {
     /** A source that fails is not an unreachable cluster. */
     let failed: SourceError | undefined
-    const send = (bytes: Uint8Array | Stream.Stream<Uint8Array, SourceError>) =>
-      Effect.flatMap(
-        FabricClient,
-        ({ once }) =>
-          Effect.provideService(putFile({ path, bytes, size, timeout }), FabricClient, once).pipe(
-            Effect.tap(() => this.#slots.succeeded),
-            Effect.tapError((error) => this.#slots.noteUnanswered(error, timeout)),
-            Effect.catchAll((error): Effect.Effect<never, FabricError | SourceError> => failed ?? error),
-            Effect.onExit(() => Effect.sync(() => this.#sent += size)),
-          ),
-      )
-    const small = this.#slots.useBuffer(
-      size,
-      (buffer) =>
-        Effect.flatMap(
-          this.#read({ first: 0, last: size - 1 }, buffer),
-          (bytes) => Effect.zipRight(this.patience.progress, this.patience.persist(send(bytes))),
+    const pieces = Stream.mapEffect(
+      Stream.fromIterable(chunksOf(this.#source.size, this.#chunkSize)),
+      (range) =>
+        this.#source.read(range, buffer).pipe(
+          Effect.tap(() => this.#patience.progress),
+          Effect.tapError((error) => Effect.sync(() => failed = error)),
         ),
     )
-    const large = this.#slots.useBuffer(this.chunkSize, (buffer) =>
-      this.patience.persist(send(
-        Stream.mapEffect(Stream.fromIterable(chunksOf(size, this.chunkSize)), (range) =>
-          this.#read(range, buffer).pipe(
-            Effect.tap(() =>
-              this.patience.progress
-            ),
-            Effect.tapError((error) => Effect.sync(() => failed = error)),
-          )),
-      )))
-    const sent = size === 0
-      ? this.patience.persist(send(new Uint8Array(0)))
-      : size <= this.chunkSize
-      ? small
-      : large
-    return this.#started(undefined).pipe(
-      Effect.zipRight(sent),
-      Effect.zipRight(this.#source.check),
-      Effect.zipRight(this.#progress(size)),
+    return this.#patience.persist(
+      Effect.catchAll(
+        this.#put({ stream: pieces, size: this.#source.size }),
+        (error): Effect.Effect<never, FabricError | SourceError> => failed ?? error,
+      ),
     )
   }
 
+  /** One request for the whole file. When it is interrupted, it gets 10 seconds to finish. */
+  #put(body: Body): Effect.Effect<void, FabricError, FabricClient> {
+    const { size } = this.#source
+    const timeout = size <= this.#chunkSize ? CHUNK_TIMEOUT : commitTimeout(size)
+    return Effect.suspend(() => {
+      this.#begin(0, size)
+      const request = putFileOnce(this.#path, body, timeout)
+      return letFinish(
+        Effect.matchEffect(size <= WORTH_TELLING ? request : this.#watched(request, 0), {
+          onSuccess: () => this.#slots.succeeded,
+          onFailure: (error) => Effect.zipRight(this.#slots.noteUnanswered(error, timeout), error),
+        }),
+        this.#slots.noteAborted(timeout),
+      )
+    })
+  }
+
+  /** A cluster that finds a single request too large takes smaller ones, if it has sessions at all. */
+  #bySmallerRequests(refusal: FabricError): Effect.Effect<void, UploadError, Env> {
+    if (!this.#shrink(this.#source.size)) return refusal
+    return Effect.flatMap(this.#patience.persist(hasUploadSessions), (has) => {
+      if (!has) return takesNoChunks(refusal)
+      this.#retries++
+      return this.#bySession
+    })
+  }
+
   /** Large files. */
-  get bySession(): Effect.Effect<void, UploadError, Env> {
+  get #bySession(): Effect.Effect<void, UploadError, Env> {
     const { name, size } = this.#source
-    return Effect.gen(this, function* () {
+    return Effect.scoped(Effect.gen(this, function* () {
       const inheritance: Inheritance = this.#options.resume === false
         ? { _tag: "None" }
-        : yield* inherit(this.#path, size, (range, hash) => this.#isSame(range, hash))
+        : yield* inherit(this.#path, size, this.#patience, (range, hash) => this.#isSame(range, hash))
       yield* this.#reportStale(inheritance)
       if (inheritance._tag === "Done") {
         this.#resumed = size
-        yield* this.#started(inheritance.entry.sessionId)
-        return yield* endLeft(inheritance.entry)
+        this.#started(inheritance.entry.sessionId)
+        return yield* endTaken(inheritance.entry)
       }
       const adopt = inheritance._tag === "Session" ? inheritance : undefined
       this.#resumed = (adopt?.received ?? []).reduce((sum, range) => sum + sizeOf(range), 0)
       this.#there = this.#resumed
-      yield* this.#started(adopt?.entry.sessionId)
+      this.#started(adopt?.entry.sessionId)
       yield* transact(
         { path: this.#path, size, patience: this.#options.patience ?? uploadDefaults.patience },
         {
           source: name,
-          chunkSize: () => this.chunkSize,
+          chunkSize: () => this.#chunkSize,
           adopt: adopt?.entry,
           hooks: this.#hooks,
           restart: (broken, times) => this.#restart(broken, times),
         },
         (work) => this.#send(work, adopt?.entry),
       )
-    })
+    }))
   }
 
   /** Sends what is missing: first what nobody has begun, last what a dead run may still bring. */
@@ -277,7 +355,7 @@ class FileUpload {
     adopt: JournalEntry | undefined,
   ): Effect.Effect<void, UploadError, Env> {
     const adopted = adopt?.sessionId === sessionId ? adopt : undefined
-    const wanted = chunksOf(this.#source.size, adopted?.chunkSize ?? this.chunkSize).filter((chunk) =>
+    const wanted = chunksOf(this.#source.size, adopted?.chunkSize ?? this.#chunkSize).filter((chunk) =>
       missing.some((gap) => gap.first <= chunk.first && chunk.last <= gap.last)
     )
     const begun = (range: ByteRange) => adopted?.hashes[range.first] !== undefined
@@ -288,7 +366,7 @@ class FileUpload {
         (range) =>
           this.#slots.useBuffer(sizeOf(range), (buffer) =>
             Effect.gen(this, function* () {
-              const bytes = yield* this.#read(range, buffer)
+              const bytes = yield* this.#source.read(range, buffer)
               yield* put(range, bytes, yield* sha256(bytes))
             })),
         { concurrency: this.#options.concurrency ?? uploadDefaults.concurrency, discard: true },
@@ -297,19 +375,18 @@ class FileUpload {
     )
   }
 
-  #read(range: ByteRange, buffer: Uint8Array): Effect.Effect<Uint8Array, SourceError> {
-    return this.#reading.withPermits(1)(this.#source.read(range, buffer))
-  }
-
   #isSame(range: ByteRange, hash: string): Effect.Effect<boolean, SourceError> {
     return this.#slots.useBuffer(
       sizeOf(range),
-      (buffer) => Effect.map(Effect.flatMap(this.#read(range, buffer), sha256), (own) => own === hash),
+      (buffer) => Effect.map(Effect.flatMap(this.#source.read(range, buffer), sha256), (own) => own === hash),
     )
   }
 
-  #started(sessionId: SessionId | undefined): Effect.Effect<void> {
-    return this.#emit({
+  /** Told once, also where a file begins again in smaller requests. */
+  #started(sessionId: SessionId | undefined): void {
+    if (this.#told) return
+    this.#told = true
+    this.#emit({
       _tag: "FileStarted",
       path: this.#path,
       size: this.#source.size,
@@ -318,12 +395,36 @@ class FileUpload {
     })
   }
 
-  #progress(bytes: number): Effect.Effect<void> {
-    this.#there += bytes
-    return this.#emit({
+  /** A request for bytes of the file from `first` on goes out. */
+  #begin(first: number, size: number): void {
+    this.#sent += size
+    this.#out.delete(first)
+  }
+
+  #watched<A, E, R>(request: Effect.Effect<A, E, R>, first: number): Effect.Effect<A, E, R> {
+    return Effect.locally(request, bodyProgress, (bytes) => this.#goOut(first, bytes))
+  }
+
+  #goOut(first: number, bytes: number): void {
+    this.#out.set(first, (this.#out.get(first) ?? 0) + bytes)
+    if (this.#clock.unsafeCurrentTimeMillis() - this.#lastTold >= TELL_EVERY) this.#progress()
+  }
+
+  #arrived(first: number, size: number): void {
+    this.#there += size
+    this.#out.delete(first)
+    this.#progress()
+  }
+
+  #progress(): void {
+    let underWay = 0
+    for (const bytes of this.#out.values()) underWay += bytes
+    this.#lastTold = this.#clock.unsafeCurrentTimeMillis()
+    this.#emit({
       _tag: "BytesSent",
       path: this.#path,
       sent: this.#there,
+      underWay,
       size: this.#source.size,
       concurrency: this.#slots.limit,
     })
@@ -331,24 +432,32 @@ class FileUpload {
 
   #retried(error: FabricError): Effect.Effect<void> {
     this.#retries++
-    return Effect.zipRight(
+    return Effect.map(
       this.#slots.troubled,
-      this.#emit({ _tag: "Retried", path: this.#path, reason: error.message }),
+      () => this.#emit({ _tag: "Retried", path: this.#path, reason: error.message }),
     )
   }
 
-  readonly #hooks: SessionHooks = {
-    sending: (range) => Effect.sync(() => this.#sent += sizeOf(range)),
-    retried: (error) => this.#retried(error),
-    arrived: (range) =>
-      Effect.zipRight(this.#slots.succeeded, Effect.suspend(() => this.#progress(sizeOf(range)))),
-    committing: Effect.suspend(() => this.#emit({ _tag: "Committing", path: this.#path })),
+  get #hooks(): SessionHooks {
+    return {
+      sending: (range) => Effect.sync(() => this.#begin(range.first, sizeOf(range))),
+      out: (range, bytes) => this.#goOut(range.first, bytes),
+      retried: (error) => this.#retried(error),
+      waiting: (until) =>
+        Effect.sync(() => this.#emit({ _tag: "Waiting", path: this.#path, until: new Date(until) })),
+      arrived: (range) => Effect.map(this.#slots.succeeded, () => this.#arrived(range.first, sizeOf(range))),
+      committing: Effect.sync(() => this.#emit({ _tag: "Committing", path: this.#path })),
+    }
   }
 
   #restart(broken: Broken, times: number): boolean {
-    if (broken._tag !== "ChunkTooLarge") return restartOnce(broken, times)
-    if (this.chunkSize <= SMALLEST_CHUNK) return false
-    this.chunkSize = Math.max(Math.ceil(this.chunkSize / 2), SMALLEST_CHUNK)
+    return broken._tag === "ChunkTooLarge" ? this.#shrink(this.#chunkSize) : restartOnce(broken, times)
+  }
+
+  /** Makes chunks smaller than what the cluster found too large, unless they cannot be. */
+  #shrink(tooLarge: number): boolean {
+    if (tooLarge <= SMALLEST_CHUNK) return false
+    this.#chunkSize = Math.max(Math.ceil(tooLarge / 2), SMALLEST_CHUNK)
     return true
   }
 
@@ -356,7 +465,7 @@ class FileUpload {
   #reportStale(inheritance: Inheritance): Effect.Effect<void, FabricError | JournalError, Env> {
     const own = inheritance._tag === "None" ? undefined : inheritance.entry.sessionId
     return Effect.gen(this, function* () {
-      const { now, sessions } = yield* this.patience.persist(getSessionsAndTime({ path: this.#path }))
+      const { now, sessions } = yield* this.#patience.persist(getSessionsAndTime({ path: this.#path }))
       if (now === undefined || sessions.length === 0) return
       const recorded = new Set(
         (yield* Effect.flatMap(UploadJournal, ({ entries }) => entries)).map(({ sessionId }) => sessionId),
@@ -373,7 +482,7 @@ class FileUpload {
             () => Effect.void,
           )
         }
-        yield* this.#emit({ _tag: "StaleSession", path: this.#path, sessionId, modified, deleted })
+        this.#emit({ _tag: "StaleSession", path: this.#path, sessionId, modified, deleted })
       }
     })
   }

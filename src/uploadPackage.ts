@@ -13,13 +13,14 @@ import type * as Stream from "effect/Stream"
 import { stat } from "node:fs/promises"
 import { basename, extname, resolve } from "node:path"
 import { type ApplicationPackage, readApplication } from "./applicationManifest.ts"
+import { codeOf } from "./codeOf.ts"
 import { compressionsOf, compressPackage } from "./compressPackage.ts"
 import type { FabricClient } from "./FabricClient.ts"
 import { deleteContent, hasUploadSessions } from "./ImageStore.ts"
 import type { PackageContent } from "./PackageContent.ts"
 import { PackageError, type Problem } from "./PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
-import { codeOf, readFolder } from "./packageFolder.ts"
+import { readFolder } from "./packageFolder.ts"
 import { MARKER, type PackagePlan, planPackage } from "./packagePlan.ts"
 import { PackageUpload } from "./PackageUpload.ts"
 import { SourceError } from "./UploadEvent.ts"
@@ -27,7 +28,7 @@ import { told, validated } from "./uploadFile.ts"
 import type { UploadJournal } from "./UploadJournal.ts"
 import { openArchive } from "./zipArchive.ts"
 
-type Emit = (event: PackageEvent) => Effect.Effect<void>
+type Emit = (event: PackageEvent) => void
 type Env = FabricClient | UploadJournal
 
 /**
@@ -63,7 +64,7 @@ const run = (
 
     const upload = new PackageUpload(plan, options, emit)
     const before = yield* upload.look
-    yield* emit({
+    emit({
       _tag: "PackagePlanned",
       path: destination,
       files: plan.files.length,
@@ -75,7 +76,7 @@ const run = (
     const undo = before.size === 0 && options.onFailure !== "keep"
     const brought =
       yield* (undo ? undoing(upload, upload.bring(before), destination, emit) : upload.bring(before))
-    yield* emit({
+    emit({
       _tag: "PackageUploaded",
       path: destination,
       applicationType: application.type,
@@ -138,7 +139,7 @@ const prepare = (
     ])
     if (compressions.length === 0) return { application, plan }
     for (const { bytes, files, folder } of compressions) {
-      yield* emit({ _tag: "Compressing", folder, files: files.length, bytes })
+      emit({ _tag: "Compressing", folder, files: files.length, bytes })
     }
     const compressed = yield* compressPackage(content, compressions)
     return { application, plan: planPackage(compressed, destination).plan }
@@ -186,18 +187,15 @@ const undoing = <A, E>(
   )
   // Streams drop what is attached to their error, and whoever interrupts one hears no event: so both are told.
   const removeAndTell = Effect.matchCauseEffect(remove, {
-    onSuccess: () =>
-      Effect.zipRight(
-        emit({ _tag: "PackageRemoved", path }),
-        Effect.logInfo(`Removed what had come of the package at ${path}`),
-      ),
+    onSuccess: () => {
+      emit({ _tag: "PackageRemoved", path })
+      return Effect.logInfo(`Removed what had come of the package at ${path}`)
+    },
     onFailure: (cause) => {
       const reason = Cause.prettyErrors(cause)[0]?.message ?? "interrupted"
-      return Effect.zipRight(
-        emit({ _tag: "PackageLeft", path, reason }),
-        Effect.logWarning(
-          `Part of the package is left at ${path}; without its ${MARKER} it cannot be provisioned: ${reason}`,
-        ),
+      emit({ _tag: "PackageLeft", path, reason })
+      return Effect.logWarning(
+        `Part of the package is left at ${path}; without its ${MARKER} it cannot be provisioned: ${reason}`,
       )
     },
   })

@@ -13,6 +13,7 @@ import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
 import { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalEntry, JournalError } from "./JournalEntry.ts"
+import { refuseParams } from "./makeOperation.ts"
 import { type Broken, OpenSession, type SessionHooks } from "./OpenSession.ts"
 import { Patience } from "./Patience.ts"
 import { chunksOf, missingChunks, sizeOf } from "./ranges.ts"
@@ -53,7 +54,7 @@ export interface TransactionExtras {
   readonly source: string
   /** Bytes of a chunk, asked for each new session. `undefined`: ranges are whatever `use` makes them. */
   readonly chunkSize: () => number | undefined
-  /** A session of a dead process, to go on with. */
+  /** A session of a run that is over, taken from it, to go on with. */
   readonly adopt?: JournalEntry | undefined
   readonly hooks: SessionHooks
   /** A session could not be brought to an end, for the so manieth time for that reason: try a new one? */
@@ -66,7 +67,9 @@ export const restartOnce = (broken: Broken, times: number): boolean =>
 
 const quiet: SessionHooks = {
   sending: () => Effect.void,
+  out: () => {},
   retried: () => Effect.void,
+  waiting: () => Effect.void,
   arrived: () => Effect.void,
   committing: Effect.void,
 }
@@ -93,21 +96,16 @@ export const withUploadSession = <A, E, R>(
 
 const decodePath = Schema.decodeUnknownEither(ImageStorePath)
 
-const sessionCanHold = ({ path, size }: TransactionOptions): Effect.Effect<void, FabricError, FabricClient> =>
-  Effect.flatMap(FabricClient, ({ endpoint }) => {
-    const field = Either.isLeft(decodePath(path)) ? "path" : "size"
-    if (field === "size" && Number.isSafeInteger(size) && size >= 1) return Effect.void
-    const issue = field === "path"
-      ? "no path that the image store can hold"
-      : `expected whole bytes, at least 1, got ${size}; write an empty file with putFile`
-    return new FabricError({
-      operation: "UploadFileChunk",
-      action: "open an upload session",
-      endpoint: endpoint(),
-      attempts: 0,
-      reason: { _tag: "InvalidParams", field, issue },
-    })
-  })
+const sessionCanHold = (
+  { path, size }: TransactionOptions,
+): Effect.Effect<void, FabricError, FabricClient> => {
+  const field = Either.isLeft(decodePath(path)) ? "path" : "size"
+  if (field === "size" && Number.isSafeInteger(size) && size >= 1) return Effect.void
+  const issue = field === "path"
+    ? "no path that the image store can hold"
+    : `expected whole bytes, at least 1, got ${size}; write an empty file with putFile`
+  return refuseParams({ name: "UploadFileChunk", action: "open an upload session" }, field, issue)
+}
 
 /** {@link withUploadSession} with all that an upload of a file needs. */
 export const transact = <A, E, R>(
@@ -160,7 +158,7 @@ const oneSession = <A, E, R>(
         touched: now,
       }
       if (adopt === undefined) yield* journal.create(fresh)
-      else yield* journal.update(adopt.sessionId, { owner: journal.owner, quietAt: adopt.quietAt })
+      else yield* journal.update(adopt.sessionId, { quietAt: adopt.quietAt })
       const session = new OpenSession(
         adopt ?? fresh,
         adopt !== undefined,
@@ -171,7 +169,7 @@ const oneSession = <A, E, R>(
       const exit = yield* Effect.exit(
         restore(rounds(session, chunkSize === undefined ? undefined : chunksOf(size, chunkSize), use)),
       )
-      const ended = yield* Effect.exit(session.end)
+      const ended = yield* Effect.exit(Effect.ensuring(session.end, journal.leave(session.sessionId)))
       if (Exit.isSuccess(ended)) {
         return session.broken !== undefined && Exit.isFailure(exit) ? session.broken : yield* exit
       }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { codeOf } from "./codeOf.ts"
 import type * as Zip from "@zip.js/zip.js"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -11,7 +12,6 @@ import * as Fs from "node:fs/promises"
 import type { PackageContent, PackageFile } from "./PackageContent.ts"
 import type { Problem } from "./PackageError.ts"
 import { PackageError } from "./PackageError.ts"
-import { codeOf } from "./packageFolder.ts"
 
 /** The library's part without workers and file systems. It is loaded when the first archive is. */
 export const loadZip = (): Promise<typeof Zip> => import("@zip.js/zip.js/lib/zip-core-native.js")

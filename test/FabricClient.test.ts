@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as HttpClient from "@effect/platform/HttpClient"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -215,6 +216,25 @@ describe("deadlines", () => {
       assert.strictEqual(error.attempts, 2)
       assert.match((yield* emulator.requests)[1]!.url, /&timeout=34$/)
     }).pipe(Effect.provide(clusterWith({ retry: steady, totalTimeout: "100 seconds" }))))
+
+  it.effect("bounds the look after a lost answer by totalTimeout too", () =>
+    Effect.gen(function* () {
+      yield* inject(Fault.dropAnswer, Fault.hang)
+      const chunk = putChunk({
+        path: "App/a.bin",
+        sessionId: S,
+        range: { first: 0, last: 9 },
+        size: 20,
+        bytes: new Uint8Array(10),
+      })
+      assert.strictEqual((yield* inTime(failure(chunk))).reason._tag, "Unreachable")
+      assert.isBelow(yield* Clock.currentTimeMillis, 22_000)
+      assert.strictEqual((yield* asked).length, 2)
+    }).pipe(
+      Effect.provide(
+        clusterWith({ retry: { ...steady, firstDelay: "4 seconds" }, totalTimeout: "20 seconds" }),
+      ),
+    ))
 
   it.effect("does not wait for a repeat that would come too late", () =>
     Effect.gen(function* () {

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { JournalEntry } from "../src/JournalEntry.ts"
+import type { JournalEntry, Owner } from "../src/JournalEntry.ts"
 import type { SessionId } from "../src/UploadSession.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { S, T } from "./support/cluster.ts"
@@ -67,7 +68,8 @@ describe("the journal on disk", () => {
       Effect.gen(function* () {
         yield* journal.create(entryFor(journal))
         yield* journal.update(S as SessionId, { hashes: { 0: "aa" } })
-        yield* Effect.promise(() => appendFile(join(path, `${S}.session`), '{"at":12,"patch":{"state":"comm'))
+        const [name] = yield* Effect.promise(() => readdir(path))
+        yield* Effect.promise(() => appendFile(join(path, name!), '{"at":12,"patch":{"state":"comm'))
         const [entry] = yield* journal.entries
         assert.strictEqual(entry?.state, "open")
         assert.deepStrictEqual(entry?.hashes, { 0: "aa" })
@@ -78,12 +80,14 @@ describe("the journal on disk", () => {
     inFolder((journal, path) =>
       Effect.gen(function* () {
         yield* journal.create(entryFor(journal, T))
-        const good = yield* Effect.promise(() => readFile(join(path, `${T}.session`), "utf8"))
+        const [own = ""] = yield* Effect.promise(() => readdir(path))
+        const good = yield* Effect.promise(() => readFile(join(path, own), "utf8"))
         for (
           const [name, text] of [
             ["torn.session", good.slice(0, 40)],
             ["empty.session", ""],
-            [`${S}.session`, good],
+            [own.replace(T, S), good],
+            [`${T}.session`, good],
             ["other.session", '{"format":2}'],
           ] as const
         ) {
@@ -92,7 +96,7 @@ describe("the journal on disk", () => {
         yield* Effect.promise(() => writeFile(join(path, "notes.txt"), "mine"))
         assert.deepStrictEqual((yield* journal.entries).map(({ sessionId }) => sessionId as string), [T])
         const names = yield* Effect.promise(() => readdir(path))
-        assert.deepStrictEqual(names.filter((name) => name.endsWith(".bad")).length, 4)
+        assert.deepStrictEqual(names.filter((name) => name.endsWith(".bad")).length, 5)
         assert.include(names, "notes.txt")
         assert.deepStrictEqual((yield* journal.entries).length, 1)
       })
@@ -114,11 +118,48 @@ describe("the journal on disk", () => {
   it.effect("knows which processes are at work", () =>
     inFolder((journal) =>
       Effect.gen(function* () {
-        const { owner } = journal
-        assert.isTrue(yield* journal.isAlive(owner))
-        assert.isFalse(yield* journal.isAlive({ ...owner, start: 5 }), "a process with our number before us")
-        assert.isFalse(yield* journal.isAlive({ ...owner, process: 2 ** 22 + 1 }), "no such process")
-        assert.isTrue(yield* journal.isAlive({ ...owner, host: "elsewhere" }), "of others nothing is known")
+        const entry = entryFor(journal)
+        const of = (owner: Partial<Owner>) => ({ ...entry, owner: { ...entry.owner, ...owner } })
+        yield* journal.create(entry)
+        assert.isTrue(yield* journal.isAtWork(entry))
+        assert.isFalse(yield* journal.isAtWork(of({ start: 5 })), "a process with our number before us")
+        assert.isFalse(yield* journal.isAtWork(of({ process: 2 ** 22 + 1 })), "no such process")
+        assert.isTrue(yield* journal.isAtWork(of({ host: "elsewhere" })), "of others nothing is known")
+        yield* journal.leave(entry.sessionId)
+        assert.isFalse(yield* journal.isAtWork(entry), "a process that goes on, but not with this session")
+      })
+    ))
+
+  it.effect("gives a session that was left to one taker only", () =>
+    inFolder((journal, path) =>
+      Effect.gen(function* () {
+        const left = { ...entryFor(journal), owner: { ...journal.owner, process: 2 ** 22 + 1 } }
+        yield* journal.create(left)
+        yield* journal.leave(left.sessionId)
+        // Another process has another copy of this module: here only the name of the file says no.
+        const other = { ...left, owner: { ...left.owner, start: 5 } }
+        assert.deepStrictEqual(yield* journal.take(other), Option.none())
+        const both = yield* Effect.all([journal.take(left), journal.take(left)], { concurrency: 2 })
+        assert.deepStrictEqual(both.filter(Option.isSome).length, 1)
+        const [taken] = yield* journal.entries
+        assert.deepStrictEqual(taken, { ...left, owner: journal.owner })
+        assert.deepStrictEqual(yield* journal.take(left), Option.none())
+        yield* journal.update(left.sessionId, { state: "deleting" })
+        assert.strictEqual((yield* journal.entries)[0]?.state, "deleting")
+        yield* journal.remove(left.sessionId)
+        assert.deepStrictEqual(yield* Effect.promise(() => readdir(path)), [])
+      })
+    ))
+
+  it.effect("gives back what the last owner wrote, not what the taker had read before", () =>
+    inFolder((journal) =>
+      Effect.gen(function* () {
+        const entry = entryFor(journal)
+        yield* journal.create(entry)
+        yield* journal.update(entry.sessionId, { state: "committing" })
+        yield* journal.leave(entry.sessionId)
+        const taken = yield* journal.take(entry)
+        assert.strictEqual(Option.getOrThrow(taken).state, "committing")
       })
     ))
 })

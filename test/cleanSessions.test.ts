@@ -87,6 +87,26 @@ describe("cleanSessions", () => {
       }),
     ))
 
+  it.effect("deletes what this very process left, and is not at work on any more", () =>
+    run(
+      { owner: { host: "here", process: 2, start: 2 } },
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* clean(), ["Deleted"])
+      }),
+    ))
+
+  it.effect("is done by one of two that clean at once", () =>
+    run(
+      {},
+      Effect.gen(function* () {
+        const [one = [], other = []] = yield* Effect.all([clean(), clean()], { concurrency: 2 })
+        assert.strictEqual([...one, ...other].filter((outcome) => outcome === "Deleted").length, 1)
+        assert.deepStrictEqual(yield* remaining, { sessions: 0, entries: 0 })
+        const deletions = (yield* (yield* Emulator).requests).filter(({ method }) => method === "DELETE")
+        assert.isAtMost(deletions.length, 2)
+      }),
+    ))
+
   it.effect("leaves another host's session alone for 40 minutes", () =>
     run(
       { owner: { host: "there", process: 1, start: 1 } },

@@ -3,12 +3,14 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import { FabricClient, FabricConfig, putFile, type SessionId } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
 import { type JournalEntry, JournalError, type Owner } from "../src/JournalEntry.ts"
-import type { Source, UploadOptions } from "../src/UploadEvent.ts"
+import type { FileSummary, Source, UploadOptions } from "../src/UploadEvent.ts"
 import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { withUploadSession } from "../src/withUploadSession.ts"
@@ -183,6 +185,39 @@ describe("uploadFile", () => {
       yield* nothingLeft
     })))
 
+  it.effect("goes by chunks in a session when the cluster finds one request for all too large", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.tooLarge, { on: "UploadFile" })
+      const bytes = bytesOf(200_000)
+      const events = yield* upload(bytes, { chunkSize: 300_000 })
+      yield* holds(bytes)
+      yield* nothingLeft
+      assert.strictEqual((yield* operations("UploadFile")).length, 1)
+      assert.strictEqual((yield* operations("UploadFileChunk")).length, 2)
+      assert.strictEqual(events.filter(({ _tag }) => _tag === "FileStarted").length, 1)
+      const { resumed, retries, sent } = events.at(-1) as FileSummary
+      assert.deepStrictEqual({ resumed, retries, sent }, { resumed: 0, retries: 1, sent: 400_000 })
+    })))
+
+  it.effect("says so when a Linux cluster finds one request too large, for it takes no chunks", () =>
+    run(
+      Effect.gen(function* () {
+        yield* (yield* Emulator).inject(Fault.tooLarge, { on: "UploadFile" })
+        const error = yield* Effect.flip(upload(bytesOf(200_000), { chunkSize: 300_000 }))
+        assert.include(error.message, "413")
+        assert.include(error.message, "this Linux cluster")
+        assert.strictEqual((yield* operations("UploadFile")).length, 1)
+      }),
+      { os: "linux" },
+    ))
+
+  it.effect("fails when the cluster finds even the smallest request too large", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.tooLarge, { on: "UploadFile", times: 9 })
+      assert.include((yield* Effect.flip(upload(bytesOf(9)))).message, "413")
+      assert.strictEqual((yield* operations("UploadFile")).length, 1)
+    })))
+
   it.effect("gives up after the time without progress, with a clean cluster", () =>
     run(Effect.gen(function* () {
       const emulator = yield* Emulator
@@ -325,6 +360,19 @@ describe("a wrong end is not believed", () => {
     })))
 })
 
+describe("a lost chunk", () => {
+  it.effect("is waited for before it goes again, and that is told", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.reset, { on: "UploadFileChunk" })
+      const events = yield* upload(bytesOf(95))
+      const waits = events.filter((event) => event._tag === "Waiting")
+      assert.strictEqual(waits.length, 1)
+      const chunks = yield* operations("UploadFileChunk")
+      const again = chunks.at(-1)!.at.getTime()
+      assert.isAtLeast(again, waits[0]!.until.getTime())
+    })))
+})
+
 describe("interruption", () => {
   for (const second of [0, 1, 2, 3, 5, 8, 11, 13, 20, 24]) {
     it.effect(`after ${second} seconds leaves the file as it was or new, and nothing else`, () =>
@@ -455,6 +503,37 @@ describe("resume", () => {
         assert.deepStrictEqual((yield* (yield* Emulator).sessions).map(({ sessionId }) => sessionId), [id!])
       })))
 
+  it.effect("is as patient as the upload while the cluster is away", () =>
+    killed(9, (store) =>
+      Effect.gen(function* () {
+        yield* (yield* Emulator).inject(Fault.reply(503, "E_ABORT"), {
+          on: "GetImageStoreUploadSessionById",
+          times: 12,
+        })
+        const { resumed: brought } = yield* resumed(bytesOf(200), store)
+        assert.isAbove(brought, 0)
+        yield* holds(bytesOf(200))
+      })))
+
+  it.effect("is for one of two runs that find the same session", () =>
+    killed(9, (store) =>
+      Effect.gen(function* () {
+        const runs = yield* Effect.forEach([2, 3], (process) =>
+          Effect.provide(
+            summaryOf(bytesOf(200)),
+            UploadJournal.layerMemory({
+              store,
+              owner: { host: "a", process, start: process },
+              alive: ({ process }) => process !== 1,
+            }),
+          ), { concurrency: 2 })
+        assert.strictEqual(runs.filter(({ resumed }) => resumed > 0).length, 1)
+        assert.strictEqual(store.size, 0)
+        assert.strictEqual(yield* (yield* Emulator).leaked, 0)
+        assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
+        yield* holds(bytesOf(200))
+      })))
+
   it.effect("can be turned off", () =>
     killed(9, (store) =>
       Effect.gen(function* () {
@@ -464,4 +543,25 @@ describe("resume", () => {
         )
         assert.strictEqual(sent, 200)
       })))
+})
+
+describe("progress over sockets", () => {
+  for (const os of ["windows", "linux"] as const) {
+    it.scopedLive(`is told before a large request has arrived, on ${os}`, () =>
+      Effect.gen(function* () {
+        const size = 4 * 1024 * 1024
+        const { url } = yield* Emulator.serve({ port: 0, os })
+        const events = yield* upload(new Uint8Array(size), { chunkSize: 2 * 1024 * 1024, concurrency: 1 })
+          .pipe(
+            Effect.provide(
+              Layer.merge(FabricClient.layerCluster({ endpoints: [url] }), UploadJournal.layerMemory()),
+            ),
+          )
+        const progress = events.filter((event) => event._tag === "BytesSent")
+        assert.isAbove(progress[0]!.underWay, 0)
+        assert.isTrue(progress.every(({ sent, underWay }) => sent + underWay <= size))
+        const { sent, underWay } = progress.at(-1)!
+        assert.deepStrictEqual({ sent, underWay }, { sent: size, underWay: 0 })
+      }).pipe(Logger.withMinimumLogLevel(LogLevel.None)))
+  }
 })

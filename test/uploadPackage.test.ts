@@ -23,6 +23,7 @@ import {
   serviceManifest,
   shop,
   shopMarks,
+  stored,
 } from "./support/packages.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 import { unzip } from "./support/zips.ts"
@@ -47,18 +48,6 @@ const summaryOf = (events: ReadonlyArray<PackageEvent>) => {
 /** The message of the error that an upload fails with. */
 const refusal = (source: string, options: PackageOptions = {}, path?: string) =>
   Effect.map(Effect.flip(upload(source, options, path)), (error) => `${error._tag}: ${error.message}`)
-
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
-
-const stored = Effect.gen(function* () {
-  const files = yield* (yield* Emulator).files
-  return Object.fromEntries(
-    yield* Effect.forEach(
-      files,
-      ({ bytes, path }) => Effect.map(bytes, (content) => [path, decoder.decode(content)] as const),
-    ),
-  )
-})
 
 const withMarks = (files: Readonly<Record<string, unknown>>, marks: ReadonlyArray<string>, under = "Shop") =>
   Object.fromEntries(
@@ -502,6 +491,17 @@ describe("an upload that fails", () => {
       assert.include(yield* refusal(yield* folderOf(shop)), "E_ACCESSDENIED")
       const tries = (yield* (yield* Emulator).requests).filter(({ method }) => method === "DELETE")
       assert.isAtMost((yield* Clock.currentTimeMillis) - tries[0]!.at.getTime(), 61_000)
+    })))
+
+  it.effect("that is interrupted is removed again when nothing of it can arrive any more", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.hang, "UploadFile", 1)
+      const fiber = yield* Effect.fork(upload(yield* folderOf(shop)))
+      while ((yield* asked("UploadFile")).length === 0) yield* Effect.sleep("10 millis")
+      yield* Fiber.interrupt(fiber)
+      const deleted = (yield* (yield* Emulator).requests).filter(({ method }) => method === "DELETE")
+      assert.strictEqual(deleted.length, 2)
+      assert.isAtLeast(deleted[1]!.at.getTime() - deleted[0]!.at.getTime(), 35_000)
     })))
 
   for (const onFailure of ["remove", "keep"] as const) {

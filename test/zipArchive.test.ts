@@ -9,7 +9,7 @@ import type { PackageOptions } from "../src/PackageEvent.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { clusterWith } from "./support/cluster.ts"
-import { fileOf, shop, shopMarks } from "./support/packages.ts"
+import { fileOf, shop, shopMarks, stored } from "./support/packages.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 import { unzip, zip, type ZipEntry } from "./support/zips.ts"
 
@@ -35,18 +35,6 @@ const refusal = (entries: ReadonlyArray<ZipEntry>, options: PackageOptions = {})
     assert.deepStrictEqual(requests.filter(({ method }) => method !== "GET"), [])
     return message
   })
-
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
-
-const stored = Effect.gen(function* () {
-  const files = yield* (yield* Emulator).files
-  return Object.fromEntries(
-    yield* Effect.forEach(
-      files,
-      ({ bytes, path }) => Effect.map(bytes, (content) => [path, decoder.decode(content)] as const),
-    ),
-  )
-})
 
 const expected = {
   ...Object.fromEntries(Object.entries(shop).map(([name, text]) => [`Shop/${name}`, text])),

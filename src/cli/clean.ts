@@ -42,7 +42,7 @@ export const clean = (
     const counts = {
       deleted: number("Deleted"),
       wouldDelete: number("Left"),
-      left: number("InUse") + number("OtherCluster"),
+      left: number("InUse") + number("Taken") + number("OtherCluster"),
       failed: number("Failed"),
     }
     yield* result(summary(counts, dryRun), {
@@ -80,6 +80,8 @@ const became = (outcome: CleanedSession["outcome"]): string => {
     case "InUse":
       return `left alone, process ${outcome.process} on ${outcome.host} may be at work on it; ` +
         "--force deletes it all the same"
+    case "Taken":
+      return "left alone, another run has just taken it over"
     case "OtherCluster":
       return `left alone, it is of another cluster: --endpoint ${outcome.endpoints.join(" --endpoint ")}`
     case "Failed":

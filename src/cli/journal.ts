@@ -6,6 +6,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { join } from "node:path"
 import process from "node:process"
 import type { Journal, JournalEntry } from "../JournalEntry.ts"
@@ -62,14 +63,13 @@ export class Sessions {
   /** The same journal, watched. */
   watch(journal: Journal): Journal {
     const { recorded } = this
-    // What earlier runs left becomes ours when its owner changes.
-    const others = new Map<SessionId, Known>()
     return {
       ...journal,
-      entries: Effect.tap(
-        journal.entries,
-        (entries) => Effect.sync(() => entries.forEach((entry) => others.set(entry.sessionId, entry))),
-      ),
+      take: (entry) =>
+        Effect.tap(
+          journal.take(entry),
+          (own) => Effect.sync(() => Option.map(own, (entry) => recorded.set(entry.sessionId, entry))),
+        ),
       create: (entry) =>
         Effect.suspend(() => {
           recorded.set(entry.sessionId, entry)
@@ -80,7 +80,7 @@ export class Sessions {
         }),
       update: (sessionId, patch) =>
         Effect.suspend(() => {
-          const known = recorded.get(sessionId) ?? (patch.owner && others.get(sessionId))
+          const known = recorded.get(sessionId)
           if (known !== undefined) recorded.set(sessionId, { ...known, ...patch })
           if (known !== undefined && patch.state === "committing") {
             this.committing.set(known.path, patch.before)

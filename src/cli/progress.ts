@@ -33,9 +33,10 @@ export class Progress {
   #retries = 0
   #concurrency: number | undefined
   #planned = false
+  #waitsUntil = 0
   #trouble: { readonly at: number; readonly reason: string } | undefined
   #samples: Array<Sample> = []
-  /** Bytes of files under way that are in the cluster. */
+  /** Bytes of files under way that are in the cluster, or on their way there. */
   readonly #there = new Map<string, number>()
   readonly #committing = new Set<string>()
 
@@ -62,10 +63,11 @@ export class Progress {
       this.#samples = this.#samples.map(({ at, bytes }) => ({ at, bytes: bytes + event.resumed }))
       if (this.#samples.length === 0) this.#sample(now)
     } else if (event._tag === "BytesSent") {
-      this.#there.set(event.path, event.sent)
+      this.#there.set(event.path, event.sent + event.underWay)
       this.#concurrency = event.concurrency
       this.#sample(now)
-    } else if (event._tag === "Committing") this.#committing.add(event.path)
+    } else if (event._tag === "Waiting") this.#waitsUntil = event.until.getTime()
+    else if (event._tag === "Committing") this.#committing.add(event.path)
     else if (event._tag === "FileUploaded") {
       this.#there.delete(event.path)
       this.#committing.delete(event.path)
@@ -138,6 +140,7 @@ export class Progress {
 
   #details(now: number): ReadonlyArray<string> {
     const quiet = Math.ceil((this.#quietAt() - now) / 1000)
+    const wait = Math.ceil((this.#waitsUntil - now) / 1000)
     const finishing = [...this.#committing]
     return [
       ...(this.#files > 1 ? [`${this.#filesDone} of ${this.#files} files`] : []),
@@ -146,6 +149,8 @@ export class Progress {
       ...(this.stage === undefined ? [] : [this.stage]),
       ...(quiet > 0
         ? [`waiting up to ${time(quiet)} for a lost chunk, to delete it too`]
+        : wait > 0
+        ? [`waiting ${time(wait)} for a lost chunk before it goes again`]
         : this.stage !== undefined
         ? []
         : finishing.length > 0

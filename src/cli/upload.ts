@@ -319,7 +319,12 @@ const describe = (summary: Summary): string => {
     ["Files", String(files)],
     ...amounts,
     ...(removed.length > 0
-      ? [["Removed", `${count(removed.length, "file")} that are not of the package`] as const]
+      ? [
+        [
+          "Removed",
+          `${count(removed.length, "file")} that ${removed.length === 1 ? "is" : "are"} not of the package`,
+        ] as const,
+      ]
       : []),
   ])
   const next = applicationType === undefined ? "" : `\n\nNext: ${provision(path)}`

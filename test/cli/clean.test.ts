@@ -10,7 +10,7 @@ import { vi } from "vitest"
 import { Emulator, Fault } from "../../src/emulator/mod.ts"
 import { S, T } from "../support/cluster.ts"
 import { temporaryFolder } from "../support/packages.ts"
-import { inPatientTime } from "../support/patientTime.ts"
+import { inPatientTime } from "../support/virtualTime.ts"
 import { chunk, imageStore } from "./terminal.ts"
 
 // The disk takes its time where much else goes on.
@@ -33,6 +33,8 @@ const run = <A, E>(
 const folder = (state: string) => join(state, "effect-fabric", "image-store")
 const records = (state: string) => Effect.promise(() => readdir(folder(state)))
 
+const fileOf = (sessionId: string, process = NOBODY) => `${sessionId}.${process}-1@${hostname()}.session`
+
 /** A session in the cluster, and its record. */
 const left = (
   state: string,
@@ -49,7 +51,6 @@ const left = (
       size: 20,
       chunkSize: 10,
       source: "/tmp/a.bin",
-      owner: { host: hostname(), process: entry.process ?? NOBODY, start: 1 },
       state: "open",
       hashes: { 0: "aa" },
       quietAt: 0,
@@ -57,7 +58,7 @@ const left = (
     }
     yield* Effect.promise(async () => {
       await mkdir(folder(state), { recursive: true })
-      await writeFile(join(folder(state), `${sessionId}.session`), JSON.stringify(record) + "\n")
+      await writeFile(join(folder(state), fileOf(sessionId, entry.process)), JSON.stringify(record) + "\n")
     })
   })
 
@@ -107,7 +108,7 @@ describe("session clean", () => {
         expect(ran.out).toContain("0 deleted, 2 left alone.")
         const forced = yield* clean(state, "--force")
         expect(forced.out).toContain("1 deleted, 1 left alone.")
-        expect(yield* records(state)).toEqual([`${T}.session`])
+        expect(yield* records(state)).toEqual([fileOf(T)])
       })
     ))
 

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
-import { type ChildProcess, execFile, spawn } from "node:child_process"
+import { type ChildProcess, execFile } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -14,6 +14,7 @@ import { afterAll, beforeAll } from "vitest"
 import { commands } from "../../src/cli/commands.ts"
 import { Emulator, Fault, FaultPlan } from "../../src/emulator/mod.ts"
 import { S } from "../support/cluster.ts"
+import { launch } from "../support/program.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const tool = (name: string) => join(root, "node_modules", ".bin", name)
@@ -37,34 +38,14 @@ beforeAll(async () => {
 }, LONG)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-interface Ended {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-
 /** Starts a program in the folder of the bundle, with nothing in its environment but what finds programs. */
-const start = (
-  program: string,
-  args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>> = {},
-): { readonly child: ChildProcess; readonly ended: Promise<Ended> } => {
+const start = (program: string, args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) => {
   const { DENO_DIR, HOME = "/", PATH = "" } = process.env
   // Deno keeps what it has downloaded under the home folder, and must not find another one.
-  const child = spawn(program, args, {
+  return launch(program, args, {
     cwd: folder,
     env: { PATH, HOME, ...(DENO_DIR === undefined ? {} : { DENO_DIR }), ...env },
-    stdio: ["ignore", "pipe", "pipe"],
   })
-  let out = ""
-  let err = ""
-  child.stdout.on("data", (text) => out += text)
-  child.stderr.on("data", (text) => err += text)
-  const ended = new Promise<Ended>((resolve, reject) => {
-    child.on("error", reject)
-    child.on("close", (code) => resolve({ code, out, err }))
-  })
-  return { child, ended }
 }
 
 const node = (args: ReadonlyArray<string>, env?: Readonly<Record<string, string>>) =>

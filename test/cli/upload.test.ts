@@ -10,7 +10,7 @@ import { Display } from "../../src/cli/Display.ts"
 import { lastWords } from "../../src/cli/lastWords.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../../src/emulator/mod.ts"
 import { fileOf, type Files, folderOf, shop, temporaryFolder } from "../support/packages.ts"
-import { inPatientTime } from "../support/patientTime.ts"
+import { inPatientTime } from "../support/virtualTime.ts"
 import { imageStore, type Ran } from "./terminal.ts"
 
 // The disk takes its time where much else goes on.

@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope"
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
+import { Emulator } from "../../src/emulator/mod.ts"
 
 export type Files = Readonly<Record<string, string | Uint8Array>>
 
@@ -84,3 +85,18 @@ export const fileOf = (name: string, bytes: Uint8Array): Effect.Effect<string, n
     Effect.map(temporaryFolder, (place) => join(place, name)),
     (path) => Effect.promise(() => writeFile(path, bytes)),
   )
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true })
+
+/** What the store holds, as text, by path. */
+export const stored: Effect.Effect<Readonly<Record<string, string>>, never, Emulator> = Effect.gen(
+  function* () {
+    const files = yield* (yield* Emulator).files
+    return Object.fromEntries(
+      yield* Effect.forEach(
+        files,
+        ({ bytes, path }) => Effect.map(bytes, (content) => [path, decoder.decode(content)] as const),
+      ),
+    )
+  },
+)

@@ -1,7 +1,7 @@
 /** The command as a program of its own: bundled once, then run by Node in child processes. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -30,7 +30,7 @@ export interface Running {
 export const bundle = async (): Promise<{ readonly file: string; readonly remove: () => Promise<void> }> => {
   const folder = await mkdtemp(join(tmpdir(), "image-store-bundle-"))
   const file = join(folder, "image-store.mjs")
-  const { code, err } = await collect(join(root, "node_modules", ".bin", "esbuild"), [
+  const { code, err } = await launch(join(root, "node_modules", ".bin", "esbuild"), [
     join(root, "src/cli/bin.ts"),
     "--bundle",
     "--platform=node",
@@ -40,13 +40,18 @@ export const bundle = async (): Promise<{ readonly file: string; readonly remove
     "--log-level=warning",
     `--banner:js=${REQUIRE}`,
     `--outfile=${file}`,
-  ], process.env).ended
+  ], { env: process.env }).ended
   if (code !== 0) throw new Error(`esbuild: ${err}`)
   return { file, remove: () => rm(folder, { recursive: true, force: true }) }
 }
 
-const collect = (program: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv) => {
-  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] })
+/** Starts a program and collects what it says. */
+export const launch = (
+  program: string,
+  args: ReadonlyArray<string>,
+  where: { readonly env: NodeJS.ProcessEnv; readonly cwd?: string },
+): { readonly child: ChildProcess; readonly ended: Promise<Ended> } => {
+  const child = spawn(program, args, { ...where, stdio: ["ignore", "pipe", "pipe"] })
   let out = ""
   let err = ""
   child.stdout.on("data", (text) => out += text)
@@ -68,7 +73,9 @@ export const start = (
     Effect.acquireRelease(
       Effect.sync(() => {
         const { HOME, PATH } = process.env
-        const { child, ended } = collect("node", [file, ...args], { HOME, PATH, XDG_STATE_HOME: state })
+        const { child, ended } = launch("node", [file, ...args], {
+          env: { HOME, PATH, XDG_STATE_HOME: state },
+        })
         let over = false
         const settled = ended.finally(() => over = true)
         const signal: Running["signal"] = (name) => {

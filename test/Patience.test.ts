@@ -1,0 +1,88 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as fc from "effect/FastCheck"
+import { FabricError, type FabricErrorReason } from "../src/FabricError.ts"
+import { Patience } from "../src/Patience.ts"
+import { inVirtualTime } from "./support/virtualTime.ts"
+
+const errorOf = (reason: FabricErrorReason) =>
+  new FabricError({
+    operation: "GetImageStoreInfo",
+    action: "look",
+    endpoint: "one:19080",
+    attempts: 1,
+    reason,
+  })
+
+const busy = (retryAfter?: number) =>
+  errorOf({
+    _tag: "Rejected",
+    status: 503,
+    code: undefined,
+    detail: "",
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  })
+
+/** Seconds at which something that always fails is tried, with a patience of so many seconds. */
+const tries = (limit: number, error: FabricError) =>
+  inVirtualTime(Effect.gen(function* () {
+    const begun = yield* Clock.currentTimeMillis
+    const seconds: Array<number> = []
+    const failing = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      seconds.push((now - begun) / 1000)
+      return error
+    })
+    const last = yield* Effect.flip(new Patience(limit * 1000, begun).persist(failing))
+    assert.strictEqual(last, error)
+    return seconds
+  }))
+
+describe("patience", () => {
+  it.effect("is over after its time without progress, however many attempts that takes", () =>
+    Effect.gen(function* () {
+      const seconds = yield* tries(300, busy())
+      assert.isAbove(seconds.length, 25)
+      assert.isAtLeast(seconds.at(-1)!, 300)
+      assert.isAtMost(seconds.at(-1)!, 310)
+    }))
+
+  it.effect("begins anew with each progress", () =>
+    inVirtualTime(Effect.gen(function* () {
+      const begun = yield* Clock.currentTimeMillis
+      const patience = new Patience(20_000, begun)
+      let left = 5
+      yield* patience.persist(
+        Effect.suspend(() => --left > 0 ? Effect.zipRight(patience.progress, busy()) : Effect.void).pipe(
+          Effect.delay("15 seconds"),
+        ),
+      )
+      assert.isAbove((yield* Clock.currentTimeMillis) - begun, 60_000)
+    })))
+
+  it.effect("waits longer and longer, up to ten seconds", () =>
+    Effect.gen(function* () {
+      const seconds = yield* tries(120, busy())
+      const waits = seconds.slice(1).map((at, i) => at - seconds[i]!)
+      assert.isBelow(waits[0]!, 0.51)
+      assert.isTrue(waits.every((wait) => wait <= 10))
+    }))
+
+  it.effect("waits as long as the cluster asks", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* tries(100, busy(40)), [0, 40, 80, 100])
+    }))
+
+  it.effect("is not stretched by a cluster that asks for more", () =>
+    Effect.promise(() =>
+      fc.assert(fc.asyncProperty(fc.integer({ min: 0, max: 1e9 }), async (asked) => {
+        const seconds = await Effect.runPromise(tries(60, busy(asked)))
+        assert.isAtMost(seconds.at(-1)!, 70)
+      }))
+    ))
+
+  it.effect("is none for what the next attempt meets too", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* tries(60, errorOf({ _tag: "SessionsUnsupported" })), [0])
+    }))
+})
