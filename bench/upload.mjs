@@ -1,7 +1,7 @@
 /**
  * Measures uploads and writes `UPLOADS.md`. `--quick`: a short form that only shows that all of it works; its numbers
- * mean little, and nothing is written. `--large`: also a file of 8 GiB, for its memory. `--only=large,small,mixed,line,
- * faults,resume`: some parts, and nothing is written.
+ * mean little, and nothing is written. `--large`: also a file of 8 GiB, for its memory. `--only=large,small,far,mixed,
+ * line,faults,resume`: some parts, and nothing is written.
  *
  * @module
  */
@@ -55,6 +55,19 @@ const plan = {
     concurrencies: quick ? [16] : [4, 16],
     source: makePackage(Path.join(folder, "small"), [[
       quick ? 200 : 2000,
+      20 * 1024,
+    ]]),
+  }),
+  far: () => ({
+    runtimes: ["node"],
+    folder,
+    rounds: quick ? 1 : 3,
+    label: "small files far away",
+    latency: 50,
+    sfctl: true,
+    concurrencies: quick ? [16] : [4, 16],
+    source: makePackage(Path.join(folder, "far"), [[
+      quick ? 40 : 1000,
       20 * 1024,
     ]]),
   }),
@@ -129,6 +142,13 @@ commits and deletes. Memory is the greatest that the system counts, less what th
 
 Ours also reads the folder, marks each with \`_.dir\`, and compares the listing with the plan. The model sends the
 marks too; raw and \`curl\` send the files alone, and raw knows them from one look without checking anything.`,
+  },
+  {
+    name: "far",
+    run: packages,
+    text: `## Small files far away
+
+The same with 50 ms there and back: each request takes that long, and a new connection once more.`,
   },
   { name: "mixed", run: packages, text: "## A mixed package" },
   {

@@ -41,11 +41,12 @@ const run = async (server, url, runtime, [name, ...args], job) => {
 const OURS = ["uploadOurs"]
 const RAW = ["uploadRaw"]
 
-const start = async () => {
+const start = async (latency = 0) => {
   await bundle(...FILES)
   const server = new Child([
     process.execPath,
     Path.join(here, "servers/store.mjs"),
+    String(latency),
   ])
   return { server, url: await server.line() }
 }
@@ -190,10 +191,10 @@ const hasCurl = () =>
 
 /** A package by all who can send one. */
 export const packages = async (
-  { concurrencies, folder, label, rounds, runtimes: names, sfctl, source },
+  { concurrencies, folder, label, latency, rounds, runtimes: names, sfctl, source },
   note,
 ) => {
-  const { server, url } = await start()
+  const { server, url } = await start(latency)
   const files = filesIn(source)
   const size = files.reduce((sum, file) => sum + file.size, 0)
   const rows = []

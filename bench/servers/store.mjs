@@ -3,6 +3,8 @@
  * its URL as first line; to every line of input it answers with what it has seen since the last one, and forgets
  * everything when the line says `"reset"`. Ends with its input.
  *
+ * Its argument: milliseconds there and back, which each request takes, and a new connection once more.
+ *
  * @module
  */
 import * as Http from "node:http"
@@ -14,6 +16,8 @@ const VERSION = {
   VersionNumber: "1",
   EpochConfigurationNumber: "0",
 }
+const latency = Number(process.argv[2] ?? 0)
+
 const DATE = "2020-01-01T00:00:00.000Z"
 
 /** Bytes of each file, by path. */
@@ -148,6 +152,19 @@ const answer = ({ headers, method, url }, size) => {
   return failure(400, "E_INVALIDARG")
 }
 
+const reply = (request, response, size) => {
+  const [status, body] = answer(request, size)
+  const text = body === undefined ? "" : JSON.stringify(body)
+  response.writeHead(status, {
+    ...(text === "" ? {} : { "Content-Type": "application/json; charset=utf-8" }),
+    ...(status === 204 ? {} : { "Content-Length": String(Buffer.byteLength(text)) }),
+  })
+  response.end(text)
+}
+
+/** Connections that no request has come on. */
+const unused = new WeakSet()
+
 const server = Http.createServer({
   keepAliveTimeout: 120_000,
   requestTimeout: 0,
@@ -157,13 +174,8 @@ const server = Http.createServer({
   request.on("data", (bytes) => size += bytes.length)
   request.on("end", () => {
     seen.bytes += size
-    const [status, body] = answer(request, size)
-    const text = body === undefined ? "" : JSON.stringify(body)
-    response.writeHead(status, {
-      ...(text === "" ? {} : { "Content-Type": "application/json; charset=utf-8" }),
-      ...(status === 204 ? {} : { "Content-Length": String(Buffer.byteLength(text)) }),
-    })
-    response.end(text)
+    if (latency === 0) reply(request, response, size)
+    else setTimeout(reply, latency * (unused.delete(request.socket) ? 2 : 1), request, response, size)
   })
   // What had come of a cut body is still bytes on the line.
   request.on("close", () => {
@@ -172,6 +184,7 @@ const server = Http.createServer({
 })
 server.on("connection", (socket) => {
   seen.connections++
+  unused.add(socket)
   socket.setNoDelay(true)
 })
 
