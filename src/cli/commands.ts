@@ -217,6 +217,16 @@ const local: ReadonlyArray<Command> = [
         summary: "Which cluster to be; linux has no upload sessions; default windows",
       },
       data: { kind: "text", value: "DIR", summary: "Folder that keeps the content; default: in memory" },
+      latency: {
+        kind: "integer",
+        value: "MS",
+        summary: "Milliseconds that each answer takes on the way, up to 60000; default 0",
+      },
+      bandwidth: {
+        kind: "integer",
+        value: "MBIT",
+        summary: "Megabits a second of the line that all uploads share; default: no limit",
+      },
       chaos: {
         kind: "text",
         value: "PLAN",
@@ -226,6 +236,7 @@ const local: ReadonlyArray<Command> = [
     examples: [
       ["A cluster to try things on", "image-store emulator"],
       ["Any free port, content kept between runs", "image-store emulator --port 0 --data ./store"],
+      ["A line to another continent", "image-store emulator --latency 150 --bandwidth 50"],
       [
         "Every fifth request goes wrong, the same way each time",
         "image-store emulator --chaos random:42:0.2",

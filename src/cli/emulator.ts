@@ -4,6 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect"
+import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
 import { Emulator, FaultPlan } from "../emulator/mod.ts"
 import { CliError } from "./CliError.ts"
@@ -11,6 +12,13 @@ import { Output } from "./Output.ts"
 
 /** The port of the gateway. */
 const PORT = 19080
+
+/** Milliseconds: a longer way is better tried by a fault. */
+const LONGEST_WAY = 60_000
+/** Megabits a second: more than this machine carries. */
+const WIDEST_LINE = 1_000_000
+/** Bytes a second in a megabit a second. */
+const MEGABIT = 1e6 / 8
 
 /** `emulator` */
 export const emulator = (
@@ -20,30 +28,45 @@ export const emulator = (
     readonly os: string | undefined
     readonly data: string | undefined
     readonly chaos: string | undefined
+    readonly latency: number | undefined
+    readonly bandwidth: number | undefined
   },
 ): Effect.Effect<void, CliError, Output> =>
   Effect.gen(function* () {
     const { note, result } = yield* Output
-    const { data, host = "127.0.0.1", os, port = PORT } = params
-    if (port < 0 || port > 65535) return yield* CliError.usage(`--port goes from 0 to 65535, not ${port}`)
+    const { bandwidth, data, host = "127.0.0.1", latency, os, port = PORT } = params
+    yield* within("port", port, 0, 65535)
+    yield* within("latency", latency, 0, LONGEST_WAY)
+    yield* within("bandwidth", bandwidth, 1, WIDEST_LINE)
     const faults = params.chaos === undefined ? undefined : yield* plan(params.chaos)
     const { url } = yield* Emulator.serve({
       port,
       host,
+      logLevel: LogLevel.Info,
       os: os === "linux" ? "linux" : "windows",
+      ...(latency === undefined ? {} : { latency }),
+      ...(bandwidth === undefined ? {} : { bandwidth: bandwidth * MEGABIT }),
       ...(data === undefined ? {} : { data }),
       ...(faults === undefined ? {} : { faults }),
     }).pipe(
       Effect.catchAll(({ cause }) => cannotListen(host, port, cause)),
       // The data folder: there is no other work before it listens.
-      Effect.catchAllDefect((defect) =>
-        CliError.failed(`Cannot start the emulator: ${defect instanceof Error ? defect.message : defect}`)
-      ),
+      Effect.catchAllDefect((defect) => cannotKeep(data, defect)),
     )
     yield* result(url, { url })
     yield* note(`Try: image-store ls --endpoint ${url}    Stop: Ctrl-C`, { listening: url })
     yield* Effect.never
   }).pipe(Effect.scoped)
+
+const within = (
+  option: string,
+  value: number | undefined,
+  least: number,
+  most: number,
+): Effect.Effect<void, CliError> =>
+  value === undefined || (value >= least && value <= most)
+    ? Effect.void
+    : CliError.usage(`--${option} goes from ${least} to ${most}, not ${value}`)
 
 const RANDOM = /^random(?::(\d{1,9})(?::(0|1|0?\.\d+))?)?$/
 
@@ -64,6 +87,15 @@ const plan = (text: string): Effect.Effect<FaultPlan, CliError, Output> =>
     yield* note(`For the same faults again: --chaos random:${seed}:${probability}`, { seed, probability })
     return FaultPlan.random({ seed, probability })
   })
+
+const cannotKeep = (data: string | undefined, defect: unknown): CliError => {
+  const reason = defect instanceof Error ? defect.message : String(defect)
+  return CliError.failed(
+    data === undefined
+      ? `Cannot start the emulator: ${reason}`
+      : `Cannot keep content in ${data} (${reason}); choose a folder that can be written with --data`,
+  )
+}
 
 const cannotListen = (host: string, port: number, cause: unknown): CliError => {
   const { code, message } = cause as { readonly code?: unknown; readonly message?: unknown }

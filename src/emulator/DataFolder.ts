@@ -28,12 +28,17 @@ export interface DataFolder extends Storage {
 
 const PIECE = 64 * 1024
 
-/** Opens a data folder, made if need be. What no stored file needs is removed: staged chunks do not last. */
+/**
+ * Opens a data folder, made if need be. What no stored file needs is removed: staged chunks do not last.
+ * Throws where the folder cannot be made or written.
+ */
 export const openDataFolder = (folder: string, os: Os): DataFolder => {
   const contentFolder = path.join(folder, "content")
   const filesFolder = path.join(folder, "files")
-  fs.mkdirSync(contentFolder, { recursive: true })
-  fs.mkdirSync(filesFolder, { recursive: true })
+  for (const each of [contentFolder, filesFolder]) {
+    makeFolder(each)
+    tryToWrite(each)
+  }
   const owners = new Map<string, number>()
   const open = new Set<DiskSink>()
   let last = 0
@@ -143,6 +148,31 @@ class DiskSink implements Sink {
     if (this.handle !== undefined) fs.closeSync(this.handle)
     this.handle = undefined
   }
+}
+
+/**
+ * Makes a folder and those above it. Node's own way (`recursive`) never ends where the system does not find a
+ * folder that it refuses to make, as below `/proc` or a link to nowhere.
+ */
+const makeFolder = (folder: string): void => {
+  try {
+    fs.mkdirSync(folder)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const above = path.dirname(folder)
+    // Whether it is a folder shows when it is written to.
+    if (code === "EEXIST") return
+    if (code !== "ENOENT" || above === folder) throw error
+    makeFolder(above)
+    fs.mkdirSync(folder)
+  }
+}
+
+/** A disk that cannot be written says so now, and not to the first upload. */
+const tryToWrite = (folder: string): void => {
+  const file = path.join(folder, "probe.tmp")
+  fs.writeFileSync(file, "")
+  fs.rmSync(file)
 }
 
 const writeWhole = (file: string, text: string): void => {

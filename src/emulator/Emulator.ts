@@ -187,6 +187,13 @@ const shapeOf = (gateway: Gateway): EmulatorShape => {
   }
 }
 
+/** One piece at a time: a stream of an iterable would read thousands of them ahead. */
+const pieces = (content: Content.Content): Stream.Stream<Uint8Array> =>
+  Stream.acquireRelease(
+    Effect.sync(() => Content.read(content)),
+    (reading) => Effect.sync(() => reading.return(undefined)),
+  ).pipe(Stream.flatMap((reading) => Stream.fromIteratorSucceed(reading, 1)))
+
 const showFile = ({ content, modified, path, sessionId, version }: Content.StoredFile): EmulatedFile => {
   const bytes = Effect.sync(() => new Uint8Array(Buffer.concat([...Content.read(content)])))
   return {
@@ -195,7 +202,7 @@ const showFile = ({ content, modified, path, sessionId, version }: Content.Store
     version,
     modified: new Date(modified),
     sessionId,
-    stream: Stream.suspend(() => Stream.fromIterable(Content.read(content))),
+    stream: pieces(content),
     bytes,
     text: Effect.map(bytes, (all) => new TextDecoder().decode(all)),
     sha256: Effect.sync(() => {

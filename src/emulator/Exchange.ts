@@ -84,7 +84,7 @@ export class Exchange {
       bodyBytes: 0,
     }
     gateway.log.add(this.record)
-    if (refusal !== undefined) return
+    if (refusal !== undefined || this.early !== undefined) return
     if (this.isUpload) this.sink = gateway.storage.open()
     else if (route?.operation === "CopyImageStoreContent") this.text = []
   }
@@ -199,12 +199,18 @@ export class Exchange {
     this.text = undefined
     // The gateway removes an upload's temporary file only on success.
     if (outcome.status !== 200) this.cut()
+    // A fault can say yes without any work.
+    this.forgetBody()
   }
 
   private leak(): void {
     if (this.leaked) return
     this.leaked = true
     this.gateway.leaked += this.record.bodyBytes
+    this.forgetBody()
+  }
+
+  private forgetBody(): void {
     this.sink?.discard()
     this.sink = undefined
   }

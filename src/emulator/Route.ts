@@ -27,12 +27,35 @@ export type Operation =
   | "UploadFile"
   | "UploadFileChunk"
 
+/** What stands behind the `?`, read as far as somebody asks: most requests have more than anybody wants. */
+export class Query {
+  private readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+
+  /** A pair counts if it splits on `=` into two non-empty parts; the first one of a name wins; no decoding. */
+  get(name: string): string | undefined {
+    const { text } = this
+    for (let at = 0; at < text.length;) {
+      const next = text.indexOf("&", at)
+      const end = next < 0 ? text.length : next
+      if (text.startsWith(name, at) && text[at + name.length] === "=") {
+        const value = text.slice(at + name.length + 1, end)
+        if (value !== "" && !value.includes("=")) return value
+      }
+      at = end + 1
+    }
+  }
+}
+
 /** A request that names an operation. */
 export interface Route {
   readonly operation: Operation
   /** Percent-decoded, `/` between the segments of the URL. `""` when the operation has none. */
   readonly path: string
-  readonly query: ReadonlyMap<string, string>
+  readonly query: Query
   /** The number in `api-version`. */
   readonly version: number
   /** Milliseconds that the gateway gives the operation once it has the body. */
@@ -140,7 +163,7 @@ export const match = (method: string, target: string, options: RouteOptions): Ro
   if (!address.wellFormed) return refused
   const found = TARGETS.get(`${method} ${address.template}`)
   if (found === undefined || (found.session && options.os === "linux")) return refused
-  const query = parseQuery(mark < 0 ? "" : whole.slice(mark + 1))
+  const query = new Query(mark < 0 ? "" : whole.slice(mark + 1))
   const version = parseVersion(query.get("api-version"))
   const { path } = address
   if (path === undefined || version === undefined || version < 1 || version > options.newest) return refused
@@ -165,21 +188,10 @@ export const decode = (text: string): string | undefined => {
   }
 }
 
-/** A pair counts if it splits on `=` into two non-empty parts; the first one of a name wins; no decoding. */
-const parseQuery = (text: string): Map<string, string> => {
-  const query = new Map<string, string>()
-  if (text === "") return query
-  for (const pair of text.split("&")) {
-    const equals = pair.indexOf("=")
-    if (equals < 1 || equals === pair.length - 1 || pair.includes("=", equals + 1)) continue
-    const name = pair.slice(0, equals)
-    if (!query.has(name)) query.set(name, pair.slice(equals + 1))
-  }
-  return query
-}
+const PREVIEW = "-preview"
 
 const parseVersion = (text: string | undefined): number | undefined => {
-  const digits = text?.replace(/-preview$/, "")
+  const digits = text?.endsWith(PREVIEW) ? text.slice(0, -PREVIEW.length) : text
   return digits !== undefined && /^(?:\d+\.?\d*|\.\d+)$/.test(digits) ? Number(digits) : undefined
 }
 

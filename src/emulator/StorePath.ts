@@ -22,7 +22,17 @@ export const normalize = (path: string, os: Os): string =>
 
 /** What a normalized path is stored under: without case on Windows. */
 export const keyOf = (normalized: string, os: Os): string =>
-  os === "windows" ? normalized.toLowerCase() : normalized
+  os === "windows" ? lowerCase(normalized) : normalized
+
+/**
+ * Letter by letter, and as long as before, as Windows does it. JavaScript's own way looks at the letters beside
+ * a sigma, and makes two of a dotted I.
+ */
+export const lowerCase = (text: string): string =>
+  ASCII.test(text) ? text.toLowerCase() : text.replace(/[^\u0130]/gu, (letter) => letter.toLowerCase())
+
+// deno-lint-ignore no-control-regex
+const ASCII = /^[\u0000-\u007f]*$/
 
 /** A stored file is named `{version}.{name}`, and file systems take 255 characters. */
 const LONGEST_NAME = 255 - "131510254310497004_25769803776_2147483647.".length

@@ -36,7 +36,10 @@ export const list = (
   const folder = StorePath.normalize(path, state.os)
   const key = StorePath.keyOf(folder, state.os)
   const prefix = key === "" ? "" : key + separator
-  const from = StorePath.keyOf(StorePath.normalize(options.from ?? "", state.os), state.os)
+  const token = StorePath.keyOf(StorePath.normalize(options.from ?? "", state.os), state.os)
+  // A folder goes on where its content begins: `sub.txt` comes before what is below `sub`, and was listed.
+  const isFolder = token !== "" && state.files.get(token) === undefined && !isEmpty(state, token + separator)
+  const from = isFolder ? token + separator : token
   const file = key === "" ? undefined : state.files.get(key)
   // Where a file and a folder share a name, Windows shows the folder and Linux the file.
   if (file !== undefined && (state.os === "linux" || isEmpty(state, prefix))) {
@@ -48,9 +51,12 @@ export const list = (
   let open: { path: string; key: string; fileCount: number } | undefined
   let continuation = ""
   const fits = (entry: string): boolean => {
+    // The first one always does, or there would be no end of pages.
+    const first = room === options.pageBytes
     room -= estimate(entry)
-    if (room < 0) continuation = entry
-    return room >= 0
+    if (room >= 0 || first) return true
+    continuation = entry
+    return false
   }
   const close = (): boolean => {
     if (open === undefined) return true
@@ -80,7 +86,7 @@ const isEmpty = (state: ImageStoreState, prefix: string): boolean =>
 
 /** The gateway puts files into a map that ignores case, on either system. */
 const byNameWithoutCase = (a: StoredFile, b: StoredFile): number => {
-  const [left, right] = [a.key.toLowerCase(), b.key.toLowerCase()]
+  const [left, right] = [StorePath.lowerCase(a.key), StorePath.lowerCase(b.key)]
   return left < right ? -1 : left > right ? 1 : a.key < b.key ? -1 : 1
 }
 
@@ -128,7 +134,7 @@ export const copy = (
   if (refused !== undefined) return refused
   const separator = StorePath.separatorOf(state.os)
   // The source is compared as given: separators are not converted, case does not count on either system.
-  const source = description.source.toLowerCase()
+  const source = StorePath.lowerCase(description.source)
   const file = find(state, source)
   if (file !== undefined) {
     const there = state.files.get(StorePath.keyOf(destination, state.os)) !== undefined
@@ -138,10 +144,10 @@ export const copy = (
   if (mark === undefined) return ErrorCode.fileNotFound
   const there = state.files.get(StorePath.keyOf(destination + separator + StorePath.MARK, state.os))
   if (description.echo && there !== undefined) return
-  const skipped = new Set(description.skipFiles.map((name) => name.toLowerCase()))
-  const nameOf = (path: string) => path.slice(path.lastIndexOf(separator) + 1).toLowerCase()
+  const skipped = new Set(description.skipFiles.map(StorePath.lowerCase))
+  const nameOf = (path: string) => StorePath.lowerCase(path.slice(path.lastIndexOf(separator) + 1))
   const sources = [...state.files.all()].filter((found) =>
-    found.path.toLowerCase().startsWith(source + separator) && found.key !== mark.key &&
+    StorePath.lowerCase(found.path).startsWith(source + separator) && found.key !== mark.key &&
     !skipped.has(nameOf(found.path))
   )
   removeBelow(state, StorePath.keyOf(destination, state.os))
@@ -156,7 +162,7 @@ export const copy = (
 const find = (state: ImageStoreState, lowerCased: string): StoredFile | undefined => {
   if (state.os === "windows") return state.files.get(lowerCased)
   for (const file of state.files.all()) {
-    if (file.key.toLowerCase() === lowerCased) return file
+    if (StorePath.lowerCase(file.key) === lowerCased) return file
   }
 }
 

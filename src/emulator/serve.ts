@@ -25,6 +25,8 @@ export interface ServeOptions {
   readonly port: number
   /** Default `127.0.0.1`: the emulator asks for no credentials, so it is for this machine only. */
   readonly host?: string
+  /** At which level each request is logged, in one line. Default `Debug`: tests want no such lines. */
+  readonly logLevel?: LogLevel.LogLevel
 }
 
 /** Connections without a request are closed after that, as HTTP.sys does. */
@@ -33,14 +35,15 @@ const KEEP_ALIVE = 120_000
 /** Serves a gateway until the scope closes. Returns its URL, without a `/` at the end. */
 export const listen = (
   gateway: Gateway,
-  { port, host = "127.0.0.1" }: ServeOptions,
+  { port, host = "127.0.0.1", logLevel = LogLevel.Debug }: ServeOptions,
 ): Effect.Effect<string, HttpServerError.ServeError, Scope.Scope> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
-    const logs = LogLevel.lessThanEqual(yield* FiberRef.get(FiberRef.currentMinimumLogLevel), LogLevel.Info)
+    const logs = LogLevel.lessThanEqual(yield* FiberRef.get(FiberRef.currentMinimumLogLevel), logLevel)
     // What waits for its time ends with the scope.
     const run = yield* FiberSet.makeRuntime<never>()
-    const answer = handler(gateway, clock, run, logs)
+    const log = logs ? (line: string) => run(Effect.logWithLevel(logLevel, line)) : undefined
+    const answer = handler(gateway, clock, run, log)
     const server = http.createServer({ requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE })
     server.on("request", answer)
     server.on("checkExpectation", answer)
@@ -79,7 +82,7 @@ const handler = (
   gateway: Gateway,
   clock: Clock.Clock,
   run: (effect: Effect.Effect<void>) => void,
-  logs: boolean,
+  log: ((line: string) => void) | undefined,
 ): http.RequestListener => {
   const now = () => clock.unsafeCurrentTimeMillis()
   const date = httpDate(now)
@@ -94,7 +97,7 @@ const handler = (
     }
     if (end._tag === "Answer") write(response, end.reply, date())
     else if (end._tag === "Drop") drop(response.socket)
-    if (logs) run(Effect.logInfo(requestLine(exchange.record, end, now())))
+    log?.(requestLine(exchange.record, end, now()))
   }
 
   return (request, response) => {
@@ -110,19 +113,27 @@ const handler = (
     }, now())
     response.on("error", ignore)
     if (exchange.early !== undefined) return finish(exchange, exchange.early, response)
-    if (hasNoBody(rawHeaders)) return finish(exchange, exchange.complete(now()), response)
     let complete = false
+    /** When the bytes that have come would be through the line. */
+    let through = 0
+    // Also where there is no body: an answer that overtakes the end of its request costs more, above all on Deno.
+    request.on("end", () => {
+      complete = true
+      const done = () => finish(exchange, exchange.complete(now()), response)
+      // The end follows the last bytes at once, pause or no pause.
+      const wait = through === 0 ? 0 : through - now()
+      if (wait > 0) after(wait, done)
+      else done()
+    })
+    if (hasNoBody(rawHeaders)) return void request.resume()
     request.on("error", ignore)
     request.on("data", (bytes: Buffer) => {
       exchange.receive(bytes)
       const wait = gateway.line.take(bytes.byteLength, now())
       if (wait < 1) return
+      through = now() + wait
       request.pause()
       after(wait, () => request.resume())
-    })
-    request.on("end", () => {
-      complete = true
-      finish(exchange, exchange.complete(now()), response)
     })
     request.on("close", () => {
       if (!complete) exchange.cut()
@@ -136,19 +147,27 @@ const hasNoBody = (rawHeaders: ReadonlyArray<string>): boolean =>
   (headerOf(rawHeaders, "content-length") ?? "0") === "0" &&
   headerOf(rawHeaders, "transfer-encoding") === undefined
 
-const write = (response: http.ServerResponse, reply: Reply.Reply, date: string): void => {
+/** By `setHeader` and `end` alone: then Deno sends head and body in one piece. */
+const write = (
+  response: http.ServerResponse,
+  { body, headers, reason, status }: Reply.Reply,
+  date: string,
+): void => {
   if (response.destroyed) return
-  response.sendDate = false
-  // HTTP.sys says nothing of the connection while it stays open.
-  if (response.shouldKeepAlive) response.removeHeader("connection")
-  const headers = ["Date", date]
-  for (const name in reply.headers) headers.push(name, reply.headers[name]!)
-  if (reply.status >= 200 && reply.status !== 204 && reply.status !== 304) {
-    headers.push("Content-Length", String(Buffer.byteLength(reply.body)))
-  }
   try {
-    response.writeHead(reply.status, reply.reason, headers)
-    response.end(reply.body)
+    response.statusCode = status
+    response.statusMessage = reason
+    response.sendDate = false
+    response.setHeader("Date", date)
+    for (const name in headers) response.setHeader(name, headers[name]!)
+    if (status >= 200 && status !== 204 && status !== 304) {
+      response.setHeader("Content-Length", Buffer.byteLength(body))
+    }
+    // HTTP.sys says nothing of the connection while it stays open.
+    if (response.shouldKeepAlive) response.removeHeader("connection")
+    // An empty phrase would be replaced by the usual one.
+    if (reason === "") response.writeHead(status, "")
+    response.end(body)
   } catch {
     // A fault may ask for an answer that HTTP cannot carry.
     drop(response.socket)

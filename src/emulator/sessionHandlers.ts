@@ -6,13 +6,14 @@
 import { answer, type Call, dateText, type Handler, onPrimary, type Outcome } from "./Call.ts"
 import * as ErrorCode from "./ErrorCode.ts"
 import * as Reply from "./Reply.ts"
+import type { Query } from "./Route.ts"
 import type { Session } from "./UploadSessions.ts"
 
 const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const EMPTY_GUID = "00000000-0000-0000-0000-000000000000"
 
 /** In lower case. `undefined`: missing, malformed or all zeros. */
-export const sessionIdOf = (query: ReadonlyMap<string, string>): string | undefined => {
+export const sessionIdOf = (query: Query): string | undefined => {
   const id = query.get("session-id")?.toLowerCase()
   return id !== undefined && GUID.test(id) && id !== EMPTY_GUID ? id : undefined
 }

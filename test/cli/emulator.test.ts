@@ -1,9 +1,13 @@
-import { describe, expect, it } from "@effect/vitest"
+import { assert, describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as TestClock from "effect/TestClock"
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs"
 import { get } from "node:http"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { Host } from "../../src/cli/Host.ts"
 import { run } from "../../src/cli/run.ts"
 import { ClusterHttpClient } from "../../src/ClusterHttpClient.ts"
@@ -17,8 +21,8 @@ const host = Layer.succeed(Host, {
   transport: ClusterHttpClient.layer,
 })
 
-/** Runs the emulator until `use` is done with its address. Returns what it wrote. */
-const emulate = <A>(line: string, use: (url: string) => Promise<A>) =>
+/** Starts the emulator. */
+const start = (line: string) =>
   Effect.gen(function* () {
     const out: Array<string> = []
     const err: Array<string> = []
@@ -32,9 +36,44 @@ const emulate = <A>(line: string, use: (url: string) => Promise<A>) =>
       Effect.withConsole(console),
       Effect.fork,
     )
-    const value = yield* Effect.promise(async () => use(await Effect.runPromise(Deferred.await(listening))))
+    return { url: yield* Deferred.await(listening), out, err, fiber }
+  })
+
+/** Runs the emulator until `use` is done with its address. Returns what it wrote. */
+const emulate = <A>(line: string, use: (url: string) => Promise<A>) =>
+  Effect.gen(function* () {
+    const { err, fiber, out, url } = yield* start(line)
+    const value = yield* Effect.promise(() => use(url))
     const exit = yield* Fiber.interrupt(fiber)
     return { value, out, err: err.join("\n"), exit }
+  })
+
+/** The exit code of a command line that ends by itself, and what it wrote to stderr. */
+const ended = (line: string) =>
+  Effect.gen(function* () {
+    const err: Array<string> = []
+    const console = recording(yield* Effect.console, () => {}, (text) => err.push(text))
+    const code = yield* run(line.split(" ")).pipe(Effect.provide(host), Effect.withConsole(console))
+    return { code, err: err.join("\n") }
+  })
+
+/** How long a PUT takes on the test clock, in milliseconds. */
+const timed = (line: string, size: number) =>
+  Effect.gen(function* () {
+    const { fiber, url } = yield* start(line)
+    const body = new Uint8Array(size)
+    const put = yield* Effect.fork(
+      Effect.promise(() => fetch(`${url}/ImageStore/a?api-version=6.0`, { method: "PUT", body })),
+    )
+    const began = yield* TestClock.currentTimeMillis
+    while ((yield* Fiber.poll(put))._tag === "None") {
+      yield* Effect.promise(() => new Promise(setImmediate))
+      const [next] = [...yield* TestClock.sleeps()].sort((a, b) => a - b)
+      if (next !== undefined) yield* TestClock.setTime(next)
+    }
+    assert.strictEqual((yield* put).status, 200)
+    yield* Fiber.interrupt(fiber)
+    return (yield* TestClock.currentTimeMillis) - began
   })
 
 /** By a connection of its own: a client that keeps them repeats by itself what was dropped on one. */
@@ -89,6 +128,48 @@ describe("emulator", () => {
       for (const line of err.split("\n")) JSON.parse(line)
     }))
 
+  it.effect("answers as late as the latency says", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* timed("emulator --port 0 --latency 250", 10), 250)
+    }))
+
+  it.effect("takes uploads as fast as the bandwidth says", () =>
+    Effect.gen(function* () {
+      assert.approximately(yield* timed("emulator --port 0 --bandwidth 2", 500_000), 2000, 1)
+    }))
+
+  it.effect("refuses latencies and bandwidths that make no sense, by 2", () =>
+    Effect.gen(function* () {
+      for (
+        const [option, message] of [
+          ["--latency -1", "--latency goes from 0 to 60000, not -1"],
+          ["--latency 60001", "--latency goes from 0 to 60000, not 60001"],
+          ["--latency 1.5", "latency"],
+          ["--bandwidth 0", "--bandwidth goes from 1 to 1000000, not 0"],
+          ["--bandwidth fast", "bandwidth"],
+          ["--port 65536", "--port goes from 0 to 65535, not 65536"],
+        ]
+      ) {
+        const { code, err } = yield* ended(`emulator ${option}`)
+        expect(code, option).toBe(2)
+        expect(err).toContain(message)
+      }
+    }))
+
+  it.scopedLive("fails by 1 where it cannot keep its content", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "emulator-"))),
+        (made) => Effect.sync(() => rmSync(made, { recursive: true })),
+      )
+      // Node's own way to make folders never ends below a link to nowhere.
+      const data = join(folder, "nowhere")
+      symlinkSync(join(folder, "missing", "folder"), data)
+      const { code, err } = yield* ended(`emulator --port 0 --data ${data}`)
+      expect(code).toBe(1)
+      expect(err).toContain(`Cannot keep content in ${data} (ENOENT`)
+    }))
+
   it.live("repeats its faults by seed", () =>
     Effect.gen(function* () {
       const statuses = (line: string) =>
@@ -118,14 +199,9 @@ describe("emulator", () => {
   it.scopedLive("fails by 1 where the port is taken", () =>
     Effect.gen(function* () {
       const { url } = yield* Emulator.serve({ port: 0 })
-      const err: Array<string> = []
-      const console = recording(yield* Effect.console, () => {}, (text) => err.push(text))
-      const code = yield* run(["emulator", "--port", new URL(url).port]).pipe(
-        Effect.provide(host),
-        Effect.withConsole(console),
-      )
+      const { code, err } = yield* ended(`emulator --port ${new URL(url).port}`)
       expect(code).toBe(1)
-      expect(err.join("\n")).toMatch(/the port is taken.*--port/)
+      expect(err).toMatch(/the port is taken.*--port/)
     }))
 })
 

@@ -1,14 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Stream from "effect/Stream"
 import { Buffer } from "node:buffer"
 import * as fs from "node:fs"
 import * as http from "node:http"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as process from "node:process"
-import { Emulator, type EmulatorOptions } from "../../src/emulator/mod.ts"
+import { Emulator, type EmulatorOptions, Fault } from "../../src/emulator/mod.ts"
 import { commit, discard, list, putChunk, putFile, removeContent, T, upload } from "./support/calls.ts"
 import { talk } from "./support/socket.ts"
 
@@ -171,6 +174,60 @@ describe("a data folder", () => {
       }),
     60_000,
   )
+
+  it.scoped("is read one piece at a time, and no further than somebody wants", () =>
+    Effect.gen(function* () {
+      const { data } = yield* folder
+      yield* Effect.gen(function* () {
+        yield* putFile("a", new Uint8Array(1024 * 1024))
+        const { stream } = (yield* (yield* Emulator).files)[0]!
+        const sizes = yield* Stream.runCollect(Stream.map(Stream.chunks(stream), Chunk.size))
+        assert.deepStrictEqual([...sizes], Array(16).fill(1))
+        const open = () => fs.existsSync("/proc/self/fd") ? fs.readdirSync("/proc/self/fd").length : 0
+        const before = open()
+        assert.lengthOf(yield* Stream.runCollect(Stream.take(stream, 1)), 1)
+        assert.strictEqual(open(), before)
+      }).pipe(with_(data))
+    }))
+
+  it.scoped("keeps nothing of a body that a fault refused, or took without any work", () =>
+    Effect.gen(function* () {
+      const { data } = yield* folder
+      yield* Effect.gen(function* () {
+        const { inject } = yield* Emulator
+        yield* inject(Fault.answer({ status: 200 }))
+        assert.strictEqual((yield* putFile("a", "1")).status, 200)
+        yield* inject(Fault.reset)
+        yield* Effect.flip(putFile("a", "1"))
+        assert.lengthOf(contentOf(data), 0)
+      }).pipe(with_(data))
+    }))
+
+  it.scoped("says at once where it cannot be", () =>
+    Effect.gen(function* () {
+      const { around } = yield* folder
+      const nowhere = path.join(around, "nowhere")
+      fs.symlinkSync(path.join(around, "missing", "folder"), nowhere)
+      const file = path.join(around, "file")
+      fs.writeFileSync(file, "")
+      const blocked = path.join(around, "blocked")
+      fs.mkdirSync(blocked)
+      fs.writeFileSync(path.join(blocked, "files"), "")
+      // Node's own `mkdirSync` with `recursive` never ends for the first two.
+      for (const data of [...process.platform === "linux" ? ["/proc/nope"] : [], nowhere, file, blocked]) {
+        const exit = yield* Effect.exit(Layer.build(Emulator.layer({ data })))
+        assert.match(String(exit), /ENOENT|ENOTDIR/, data)
+      }
+    }))
+
+  it.scoped("is made with the folders above it", () =>
+    Effect.gen(function* () {
+      const { data } = yield* folder
+      const deep = path.join(data, "a", "b")
+      yield* putFile("x", "1").pipe(with_(deep))
+      assert.deepStrictEqual(fs.readdirSync(deep).sort(), ["content", "files"])
+      assert.lengthOf(contentOf(deep), 1)
+    }))
 
   it.scoped("drops what a cut body had written", () =>
     Effect.gen(function* () {

@@ -365,3 +365,41 @@ describe("the gateway", () => {
       assert.lengthOf(yield* requests, 10_000)
     }).pipe(with_()), 20_000)
 })
+
+describe("a listing", () => {
+  /** The paths on all pages, in their order. */
+  const pages = (path: string) =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      let token = ""
+      do {
+        const page = JSON.parse((yield* list(path, { token })).body)
+        assert.isAbove(page.StoreFiles.length + page.StoreFolders.length, 0, "no page is empty")
+        for (const entry of [...page.StoreFiles, ...page.StoreFolders]) seen.push(entry.StoreRelativePath)
+        token = page.ContinuationToken
+      } while (token !== "")
+      return seen
+    })
+
+  const files = { "App/sub.txt": "", "App/sub/a": "", "App/sub/b": "", "App/z": "" }
+
+  for (const [os, separator] of [["windows", "\\"], ["linux", "/"]] as const) {
+    for (const pageBytes of [1, 150, 250]) {
+      it.effect(`has each entry on one page, on ${os} with pages of ${pageBytes} bytes`, () =>
+        Effect.gen(function* () {
+          assert.deepStrictEqual(
+            (yield* pages("App")).sort(),
+            ["sub", "sub.txt", "z"].map((name) => `App${separator}${name}`),
+          )
+        }).pipe(with_({ os, pageBytes, files })))
+    }
+  }
+
+  it.effect("names folders as they were sent, whatever their letters are in lower case", () =>
+    Effect.gen(function* () {
+      assert.include((yield* list("")).body, `{"StoreRelativePath":"İΣ","FileCount":"2"}`)
+      assert.include((yield* list("%C4%B0%CF%83")).body, `"StoreRelativePath":"İΣ\\\\a"`)
+      yield* copy("İσ", "App")
+      assert.include((yield* list("App")).body, `"StoreRelativePath":"App\\\\a"`)
+    }).pipe(with_({ files: { "İΣ/a": "", "İΣ/_.dir": "" } })))
+})

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
@@ -132,21 +131,26 @@ describe("the served emulator", () => {
       assert.deepStrictEqual(statusLines((yield* talk(url, get)).text), ["HTTP/1.1 502 "])
     }))
 
-  it.scoped("logs a line a request, at the level Info", () =>
+  it.scoped("logs a line a request: for those who debug, or at the level that is asked for", () =>
     Effect.gen(function* () {
-      const lines: Array<string> = []
-      const line = yield* Deferred.make<void>()
-      const logger = Logger.make(({ message }) => {
-        lines.push(String(message))
-        Deferred.unsafeDone(line, Effect.void)
-      })
-      const { url } = yield* Emulator.serve({ port: 0 }).pipe(
-        Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
-        Logger.withMinimumLogLevel(LogLevel.Info),
-      )
-      yield* talk(url, `PUT /ImageStore/a?api-version=6.0 HTTP/1.1\r\n${close}Content-Length: 3\r\n\r\nabc`)
-      yield* Deferred.await(line)
-      assert.deepStrictEqual(lines, ["PUT /ImageStore/a?api-version=6.0 200 OK UploadFile 3 bytes 0 ms"])
+      const put = `PUT /ImageStore/a?api-version=6.0 HTTP/1.1\r\n${close}Content-Length: 3\r\n\r\nabc`
+      const linesAt = (minimum: LogLevel.LogLevel, options: { readonly logLevel?: LogLevel.LogLevel } = {}) =>
+        Effect.gen(function* () {
+          const lines: Array<string> = []
+          const logger = Logger.make(({ logLevel, message }) => lines.push(`${logLevel.label} ${message}`))
+          const { emulator, url } = yield* Emulator.serve({ port: 0, ...options }).pipe(
+            Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+            Logger.withMinimumLogLevel(minimum),
+          )
+          yield* talk(url, put)
+          assert.lengthOf(yield* emulator.requests, 1)
+          return lines
+        })
+      const line = "PUT /ImageStore/a?api-version=6.0 200 OK UploadFile 3 bytes 0 ms"
+      assert.deepStrictEqual(yield* linesAt(LogLevel.Info), [])
+      assert.deepStrictEqual(yield* linesAt(LogLevel.Debug), [`DEBUG ${line}`])
+      assert.deepStrictEqual(yield* linesAt(LogLevel.Info, { logLevel: LogLevel.Info }), [`INFO ${line}`])
+      assert.deepStrictEqual(yield* linesAt(LogLevel.None, { logLevel: LogLevel.Info }), [])
     }))
 
   it.scoped("says when its port is taken", () =>

@@ -23,6 +23,11 @@ interface Where {
   readonly timeout?: number
 }
 
+interface Page extends Where {
+  /** What the page before ended with. */
+  readonly token?: string
+}
+
 const send = (request: HttpClientRequest.HttpClientRequest): Call =>
   Effect.gen(function* () {
     const response = yield* (yield* HttpClient.HttpClient).execute(request)
@@ -66,8 +71,12 @@ export const commit = (where: Where = {}): Call =>
 export const discard = (where: Where = {}): Call =>
   send(HttpClientRequest.del(url("/$/DeleteUploadSession", where, session(where.id))))
 
-export const list = (path: string, where: Where = {}): Call =>
-  send(HttpClientRequest.get(url(path === "" ? "" : `/${path}`, where)))
+export const list = (path: string, { token = "", ...where }: Page = {}): Call =>
+  send(
+    HttpClientRequest.get(
+      url(path === "" ? "" : `/${path}`, where, token === "" ? "" : `&ContinuationToken=${token}`),
+    ),
+  )
 
 export const removeContent = (path: string, where: Where = {}): Call =>
   send(HttpClientRequest.del(url(`/${path}`, where)))
