@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { codeOf } from "./codeOf.ts"
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -14,6 +13,7 @@ import { createHash } from "node:crypto"
 import { readFileSync, type Stats, statSync } from "node:fs"
 import * as Fs from "node:fs/promises"
 import { resolve } from "node:path"
+import { codeOf } from "./codeOf.ts"
 import { type Source, SourceError } from "./UploadEvent.ts"
 import type { ByteRange } from "./UploadSession.ts"
 import { sizeOf } from "./ranges.ts"

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { codeOf } from "./codeOf.ts"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { createWriteStream } from "node:fs"
@@ -11,6 +10,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Writable } from "node:stream"
+import { codeOf } from "./codeOf.ts"
 import { lastName, type PackageContent, type PackageFile, readableOf } from "./PackageContent.ts"
 import { MARKER } from "./packagePlan.ts"
 import { SourceError } from "./UploadEvent.ts"

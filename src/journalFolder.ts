@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { codeOf } from "./codeOf.ts"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -16,6 +15,7 @@ import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import process from "node:process"
+import { codeOf } from "./codeOf.ts"
 import {
   isSameOwner,
   type Journal,

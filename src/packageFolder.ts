@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { codeOf } from "./codeOf.ts"
 import { type Dirent, type Stats, statSync } from "node:fs"
 import { readdir, realpath } from "node:fs/promises"
 import { join, sep } from "node:path"
+import { codeOf } from "./codeOf.ts"
 import type { PackageContent, PackageFile } from "./PackageContent.ts"
 import type { Problem } from "./PackageError.ts"
 

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { codeOf } from "./codeOf.ts"
 import type * as Zip from "@zip.js/zip.js"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Fs from "node:fs/promises"
+import { codeOf } from "./codeOf.ts"
 import type { PackageContent, PackageFile } from "./PackageContent.ts"
 import type { Problem } from "./PackageError.ts"
 import { PackageError } from "./PackageError.ts"
