@@ -129,6 +129,12 @@ export class FabricError extends Base {
   }
 }
 
+/** Whether what a request was to bring may still come to the cluster: it was sent, and not refused for good. */
+export const mayArrive = (reason: FabricErrorReason): boolean =>
+  reason._tag === "TimedOut" ||
+  (reason._tag === "Unreachable" && reason.sent === "maybe") ||
+  (reason._tag === "Rejected" && reason.status >= 500)
+
 /** Deno does not let the program use the network, and will not the next time either. */
 const FORBIDDEN = "NotCapable"
 

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import { bodyProgress } from "./bodyProgress.ts"
 import { deleteUploadSession } from "./deleteUploadSession.ts"
 import { FabricClient } from "./FabricClient.ts"
-import type { FabricError } from "./FabricError.ts"
+import { type FabricError, mayArrive } from "./FabricError.ts"
 import type { Journal, JournalEntry, JournalError } from "./JournalEntry.ts"
 import { letFinish } from "./letFinish.ts"
 import { Patience } from "./Patience.ts"
@@ -150,7 +150,7 @@ export class OpenSession {
         if (!error.isRetryable && !error.isNotFound) return error
         const again = Effect.suspend(() => attempt(repeat + 1))
         const wait = Effect.zipRight(this.#hooks.retried(error), this.#patience.wait(repeat, error))
-        if (neverArrives(error)) return Effect.zipRight(wait, again)
+        if (!mayArrive(reason)) return Effect.zipRight(wait, again)
         return Effect.zipRight(wait, unlessArrived(again))
       })
 
@@ -246,7 +246,7 @@ export class OpenSession {
   }
 
   #noteUnanswered(error: FabricError): Effect.Effect<void> {
-    if (neverArrives(error)) return Effect.void
+    if (!mayArrive(error.reason)) return Effect.void
     // An error answer comes when the gateway has given up on the chunk; without one its timeout may still run.
     const answered = error.reason._tag === "Rejected" || error.reason._tag === "TimedOut"
     const left = answered ? GRACE : CHUNK_TIMEOUT * 1000 + GRACE
@@ -293,14 +293,6 @@ export const endSession = (
     yield* sleepUntil(quietAt)
     yield* remove
   })
-
-/** The chunk is not, or will not be, in the cluster: nothing was sent, or it was refused for good. */
-const neverArrives = ({ reason }: FabricError): boolean =>
-  reason._tag === "Unreachable"
-    ? reason.sent === "no"
-    : reason._tag === "Rejected"
-    ? reason.status < 500
-    : reason._tag !== "TimedOut"
 
 const isRangeRefusal = ({ reason }: FabricError): boolean =>
   reason._tag === "Rejected" && reason.code === "FABRIC_E_UPLOAD_SESSION_RANGE_NOT_SATISFIABLE"

@@ -4,7 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect"
-import type { FabricError } from "./FabricError.ts"
+import { type FabricError, mayArrive } from "./FabricError.ts"
 
 /** Successes in a row after which one more request is tried. */
 const GROW_AFTER = 8
@@ -68,10 +68,7 @@ export class Slots {
 
   /** A single request failed, and may still arrive within `timeout` seconds and some more. */
   noteUnanswered({ reason }: FabricError, timeout: number): Effect.Effect<void> {
-    const arrives = reason._tag === "TimedOut" ||
-      (reason._tag === "Unreachable" && reason.sent === "maybe") ||
-      (reason._tag === "Rejected" && reason.status >= 500)
-    return arrives ? this.noteAborted(timeout) : Effect.void
+    return mayArrive(reason) ? this.noteAborted(timeout) : Effect.void
   }
 
   /** A request succeeded. */
