@@ -5,10 +5,7 @@
  */
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
-import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import { deleteUploadSession } from "../deleteUploadSession.ts"
 import { Emulator, type EmulatorShape } from "../emulator/mod.ts"
@@ -35,12 +32,7 @@ export const demo = (): Effect.Effect<
   Effect.gen(function* () {
     const { tell } = yield* Output
     const { transport } = yield* Host
-    const level = yield* FiberRef.get(FiberRef.currentMinimumLogLevel)
-    const { emulator, url } = yield* Emulator.serve({ port: 0 }).pipe(
-      Effect.orDie,
-      // Its log of requests would stand between the lines; who wants it asks for more than the usual level.
-      Logger.withMinimumLogLevel(level === LogLevel.Info ? LogLevel.Warning : level),
-    )
+    const { emulator, url } = yield* Effect.orDie(Emulator.serve({ port: 0 }))
     yield* tell(`An emulated image store is running at ${url}, in this process.`)
     const cluster = FabricClient.layer.pipe(
       Layer.provide(transport),
