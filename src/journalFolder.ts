@@ -25,6 +25,7 @@ import {
   type Owner,
   patched,
 } from "./JournalEntry.ts"
+import { makeFolder } from "./makeFolder.ts"
 import { SessionId } from "./UploadSession.ts"
 
 const EXTENSION = ".session"
@@ -167,7 +168,7 @@ export const openFolder = (folder: string): Journal => {
       attempt(async () => {
         const file = fileOf(record.sessionId, owner)
         atWork.add(record.sessionId)
-        await Fs.mkdir(folder, { recursive: true, mode: 0o700 })
+        makeFolder(folder, 0o700)
         await writeFlushed(file + UNFINISHED, "w", JSON.stringify({ format: 1, ...record }) + "\n", true)
         await Fs.rename(file + UNFINISHED, file)
       }),

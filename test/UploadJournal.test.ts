@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { appendFile, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { JournalEntry, Owner } from "../src/JournalEntry.ts"
@@ -112,6 +112,18 @@ describe("the journal on disk", () => {
         ))
         assert.strictEqual(error._tag, "JournalError")
         assert.include(error.message, "XDG_STATE_HOME")
+      })
+    ))
+
+  it.effect("fails, and does not hang, below a link to nowhere", () =>
+    inFolder((_, path) =>
+      Effect.gen(function* () {
+        yield* Effect.promise(() => symlink(join(path, "nowhere"), join(path, "link")))
+        const error = yield* Effect.flip(Effect.provide(
+          Effect.flatMap(UploadJournal, (journal) => journal.create(entryFor(journal))),
+          UploadJournal.layer({ folder: join(path, "link", "below") }),
+        ))
+        assert.strictEqual(error._tag, "JournalError")
       })
     ))
 

@@ -13,6 +13,7 @@
 import { Buffer } from "node:buffer"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { makeFolder } from "../makeFolder.ts"
 import type { Content, Segment, Sink, Storage, StoredFile } from "./Content.ts"
 import { keyOf, type Os } from "./StorePath.ts"
 
@@ -147,24 +148,6 @@ class DiskSink implements Sink {
   private close(): void {
     if (this.handle !== undefined) fs.closeSync(this.handle)
     this.handle = undefined
-  }
-}
-
-/**
- * Makes a folder and those above it. Node's own way (`recursive`) never ends where the system does not find a
- * folder that it refuses to make, as below `/proc` or a link to nowhere.
- */
-const makeFolder = (folder: string): void => {
-  try {
-    fs.mkdirSync(folder)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const above = path.dirname(folder)
-    // Whether it is a folder shows when it is written to.
-    if (code === "EEXIST") return
-    if (code !== "ENOENT" || above === folder) throw error
-    makeFolder(above)
-    fs.mkdirSync(folder)
   }
 }
 
