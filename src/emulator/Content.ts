@@ -72,9 +72,12 @@ export const join = (contents: ReadonlyArray<Content>): Content => ({
   segments: contents.flatMap((content) => content.segments),
 })
 
-/** Whether the file system refused, which a store answers for; anything else is a mistake in the emulator. */
+/**
+ * Whether the file system refused, which a store answers for; anything else is a mistake in the emulator. The code is
+ * what all runtimes give; `ERR_…` is Node's own, of a wrong call.
+ */
 export const isDiskError = (error: unknown): boolean =>
-  error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === "string"
+  error instanceof Error && /^E(?!RR_)[A-Z0-9]+$/.test((error as NodeJS.ErrnoException).code ?? "")
 
 /** All bytes of a content, in pieces. */
 export const read = function* (content: Content): Generator<Uint8Array> {
