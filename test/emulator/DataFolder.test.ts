@@ -97,21 +97,24 @@ describe("a data folder", () => {
       }).pipe(with_(data))
     }))
 
-  it.scoped.skipIf(!fs.existsSync("/dev/full"))("answers for a full disk, and goes on", () =>
-    Effect.gen(function* () {
-      const { data } = yield* folder
-      yield* Effect.gen(function* () {
-        for (const name of ["1", "2"]) fs.symlinkSync("/dev/full", path.join(data, "content", name))
-        const put = yield* putFile("a", "does not fit")
-        assert.strictEqual(put.status, 500, put.body)
-        const chunk = yield* putChunk("a", [0, 4], 10)
-        assert.strictEqual(chunk.status, 500, chunk.body)
-        assert.lengthOf(contentOf(data), 0, "nothing half written stays")
-        assert.strictEqual((yield* putFile("a", "fits")).status, 200)
-        assert.deepStrictEqual(yield* texts, [["a", "fits"]])
-        assert.strictEqual(yield* (yield* Emulator).staged, 0)
-      }).pipe(with_(data))
-    }))
+  it.scoped.skipIf(!fs.existsSync("/dev/full"))(
+    "answers for a full disk, and goes on",
+    () =>
+      Effect.gen(function* () {
+        const { data } = yield* folder
+        yield* Effect.gen(function* () {
+          for (const name of ["1", "2"]) fs.symlinkSync("/dev/full", path.join(data, "content", name))
+          const put = yield* putFile("a", "does not fit")
+          assert.strictEqual(put.status, 500, put.body)
+          const chunk = yield* putChunk("a", [0, 4], 10)
+          assert.strictEqual(chunk.status, 500, chunk.body)
+          assert.lengthOf(contentOf(data), 0, "nothing half written stays")
+          assert.strictEqual((yield* putFile("a", "fits")).status, 200)
+          assert.deepStrictEqual(yield* texts, [["a", "fits"]])
+          assert.strictEqual(yield* (yield* Emulator).staged, 0)
+        }).pipe(with_(data))
+      }),
+  )
 
   it.scoped("is all that paths can reach", () =>
     Effect.gen(function* () {
