@@ -10,10 +10,12 @@ import * as Os from "node:os"
 import * as Path from "node:path"
 import process from "node:process"
 import { clients } from "./clients.mjs"
+import { dataFolder } from "./dataFolder.mjs"
 import { emulator } from "./emulator.mjs"
 import { deno, here, out } from "./harness.mjs"
 import { parts } from "./parts.mjs"
 import { startUp } from "./startUp.mjs"
+import { MiB } from "./uploadSources.mjs"
 
 const quick = process.argv.includes("--quick")
 const alone = process.argv.find((argument) => argument.startsWith("--concurrency="))
@@ -47,6 +49,7 @@ const plan = quick
       warmUp: 60,
       inProcessCalls: 1_000,
     },
+    dataFolder: { ...both, size: 64 * MiB },
   }
   : {
     clients: {
@@ -71,9 +74,10 @@ const plan = quick
       rounds: 5,
       slices: 2,
       millis: 400,
-      warmUp: 500,
+      warmUp: 3_000,
       inProcessCalls: 10_000,
     },
+    dataFolder: { ...both, size: 4096 * MiB },
   }
 
 const note = (text) => process.stderr.write(`${text}\n`)
@@ -117,6 +121,10 @@ ${await startUp(plan.startUp, note)}
 On one core, beside a bare \`node:http\` server that reads a body and answers 200.
 
 ${await emulator(plan.emulator, note)}
+
+## A data folder
+
+${await dataFolder(plan.dataFolder, note)}
 `
 
 rmSync(out, { recursive: true, force: true })

@@ -9,7 +9,7 @@ import * as Path from "node:path"
 
 export const MiB = 1024 * 1024
 
-const block = randomFillSync(Buffer.alloc(8 * MiB))
+export const block = randomFillSync(Buffer.alloc(8 * MiB))
 
 /** A file of bytes that do not compress. */
 export const makeFile = (file, size) => {

@@ -21,7 +21,7 @@ export interface Content {
 
 /** Takes in the bytes of one body. */
 export interface Sink {
-  /** Keeps the bytes, not a copy of them. */
+  /** The memory itself becomes the storage's, no copy of it: nobody else may read it afterwards. */
   readonly write: (bytes: Uint8Array) => void
   readonly end: () => Segment
   /** Forgets what was written. */

@@ -95,7 +95,7 @@ export class Exchange {
     return kind === "Refuse" ? REFUSED : kind === "Reset" ? RESET : undefined
   }
 
-  /** Some bytes of the body, which become the store's: no copy is made. */
+  /** Some bytes of the body, whose memory becomes the storage's: no copy is made. */
   receive(bytes: Uint8Array): void {
     this.record.bodyBytes += bytes.byteLength
     if (this.sink !== undefined) this.keep(this.sink, bytes)

@@ -122,7 +122,7 @@ const upload = (
   }
 }
 
-/** A sender may use its buffer again as soon as this is done, so the gateway gets a copy. */
+/** A sender may use its buffer again as soon as this is done, so the gateway gets a copy: not by `slice`, a `Buffer`'s shares. */
 const pass = (
   gateway: Gateway,
   exchange: Exchange,
@@ -132,15 +132,15 @@ const pass = (
   const began = clock.unsafeCurrentTimeMillis()
   const wait = gateway.line.take(bytes.byteLength, began)
   if (wait <= 0) {
-    exchange.receive(bytes.slice())
+    exchange.receive(new Uint8Array(bytes))
     return
   }
   return Effect.sleep(wait).pipe(
-    Effect.andThen(() => exchange.receive(bytes.slice())),
+    Effect.andThen(() => exchange.receive(new Uint8Array(bytes))),
     Effect.onInterrupt(() =>
       Effect.sync(() => {
         const through = (clock.unsafeCurrentTimeMillis() - began) / wait
-        exchange.receive(bytes.slice(0, Math.trunc(bytes.byteLength * through)))
+        exchange.receive(new Uint8Array(bytes.subarray(0, Math.trunc(bytes.byteLength * through))))
         exchange.cut()
       })
     ),

@@ -60,7 +60,7 @@ const store = (gateway: Gateway, path: string, bytes: string | Uint8Array, now: 
   const { os } = gateway.settings
   if (gateway.state.files.get(StorePath.keyOf(StorePath.normalize(path, os), os)) !== undefined) return
   const sink = gateway.storage.open()
-  sink.write(typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes.slice())
+  sink.write(typeof bytes === "string" ? new TextEncoder().encode(bytes) : new Uint8Array(bytes))
   const failure = gateway.state.putFile(path, Content.contentOf(sink.end()), now)
   if (failure !== undefined) throw new Error(`The emulator cannot store "${path}": ${failure.code}`)
 }
