@@ -14,7 +14,6 @@
  *
  * @module
  */
-export { bodyProgress } from "./src/bodyProgress.ts"
 export { type CleanedSession, type CleanOptions, cleanSessions } from "./src/cleanSessions.ts"
 export { ClusterHttpClient } from "./src/ClusterHttpClient.ts"
 export { deleteUploadSession, DeleteUploadSessionParams } from "./src/deleteUploadSession.ts"

@@ -7,6 +7,7 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -15,7 +16,7 @@ import { AttemptWatch } from "../src/AttemptWatch.ts"
 import { Deadlines } from "../src/Deadlines.ts"
 import { deleteUploadSession, DeleteUploadSessionParams } from "../src/deleteUploadSession.ts"
 import { type Endpoint, Endpoints } from "../src/Endpoints.ts"
-import { type Exchange, exchangeOf } from "../src/Exchange.ts"
+import { cutOff, type Exchange, exchangeOf } from "../src/Exchange.ts"
 import { FabricClient } from "../src/FabricClient.ts"
 import { FabricConfig } from "../src/FabricConfig.ts"
 import { Observer } from "../src/observability.ts"
@@ -73,7 +74,7 @@ await part(
     const watch = new AttemptWatch(deadlines, clock, 65_000, Infinity, 0)
     watch.begin(() => {})
     watch.sent()
-    watch.end()
+    watch.end(cutOff)
   }),
 )
 await Effect.runPromise(deadlines.close)
@@ -100,11 +101,11 @@ await part(
   programs(() => Effect.async<void>((resume) => queueMicrotask(() => resume(Effect.void)))),
 )
 
-const answer = Effect.succeed({ status: 200, headers: {}, text: "" })
+const answer = Exit.succeed({ status: 200, headers: {}, text: "" })
 const atOnce: Exchange = (_, watch) => {
   watch.begin(() => {})
   watch.sent()
-  watch.end()
+  watch.end(answer)
   return answer
 }
 const silent = Object.assign(HttpClient.make(() => Effect.never), {

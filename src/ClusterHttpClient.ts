@@ -12,6 +12,7 @@ import * as UrlParams from "@effect/platform/UrlParams"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -30,16 +31,17 @@ const unwatched: Exchange.Watch = {
   progress: () => {},
   sent: () => {},
   unseen: () => {},
+  interrupted: () => false,
   end: () => {},
 }
 
-type Resume = (result: Effect.Effect<Exchange.Answer, NoAnswer | Exchange.Expired>) => void
+type Resume = (end: Exchange.End) => void
 
 /** A request on its way, until its whole answer is in. */
 class Trip {
   readonly #pool: Pool
   readonly #watch: Exchange.Watch
-  readonly #resume: Resume
+  #resume: Resume
   /** Forgotten when the trip is over: what a finished call holds on to, the collector has to carry along. */
   #request: Http.ClientRequest | undefined
   #stop: (() => void) | undefined
@@ -57,19 +59,16 @@ class Trip {
     try {
       this.#request = this.#pool.request(outgoing)
     } catch (cause) {
-      this.#resume(Effect.fail(noAnswer(cause)))
+      this.#over(Exit.fail(noAnswer(cause)))
       return
     }
     this.#request.on("error", (cause) => this.#failed(cause))
     this.#request.on("response", (response) => this.#read(response))
     // A request that ends without an error, as after an early answer: no callback of the body comes any more.
     this.#request.on("close", () => this.#closed())
-    this.#watch.begin(() => {
-      const answer = this.#answer
-      const unmet = this.#unmet()
-      this.abandon()
-      this.#resume(answer === undefined ? unmet : Effect.succeed(answer))
-    })
+    this.#watch.begin(() =>
+      this.#cut(this.#answer === undefined ? this.#unmet() : Exit.succeed(this.#answer))
+    )
     if (outgoing.body === undefined) {
       this.#request.end()
       this.#sent = true
@@ -84,27 +83,40 @@ class Trip {
   }
 
   /** What it was that did not happen in time. */
-  #unmet(): Effect.Effect<never, NoAnswer | Exchange.Expired> {
+  #unmet(): Exchange.End {
     const socket = this.#request?.socket
     return socket == null || socket.connecting
-      ? Effect.fail(new NoAnswer("ETIMEDOUT", "the connection was not made", "no"))
+      ? Exit.fail(new NoAnswer("ETIMEDOUT", "the connection was not made", "no"))
       : this.#sent
       ? Exchange.expired
-      : Effect.fail(new NoAnswer("ESTALLED", "no byte of the body went out for 30 s", "maybe"))
+      : Exit.fail(new NoAnswer("ESTALLED", "no byte of the body went out for 30 s", "maybe"))
   }
 
+  /** Nobody waits for the answer any more: the trip goes on to its end where it may, and is cut off otherwise. */
+  readonly interrupted: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.#request === undefined) return Effect.void
+    if (this.#watch.interrupted()) {
+      return Effect.async<void>((resume) => {
+        this.#resume = () => resume(Effect.void)
+      })
+    }
+    this.#cut(Exchange.cutOff)
+    return Effect.void
+  })
+
   /** Cuts the connection. What arrives from now on is ignored. */
-  abandon(): void {
+  #cut(end: Exchange.End): void {
     const request = this.#request
-    this.#over()
+    this.#over(end)
     request?.destroy()
   }
 
-  #over(): void {
+  #over(end: Exchange.End): void {
     this.#request = undefined
     this.#stop?.()
     this.#stop = undefined
-    this.#watch.end()
+    this.#watch.end(end)
+    this.#resume(end)
   }
 
   #closed(): void {
@@ -124,9 +136,7 @@ class Trip {
     this.#stop?.() // The body's own fiber: it must not go on reading its source.
     this.#stop = undefined
     this.#stop = this.#pool.diagnose(noAnswer(cause), (error) => {
-      if (this.#request === undefined) return
-      this.#over()
-      this.#resume(Effect.fail(error))
+      if (this.#request !== undefined) this.#over(Exit.fail(error))
     })
   }
 
@@ -151,8 +161,7 @@ class Trip {
     const answer = this.#answer
     if (answer === undefined || !this.#sent || this.#request === undefined) return
     if (answer.status === 502) this.#pool.drop()
-    this.#over()
-    this.#resume(Effect.succeed(answer))
+    this.#over(Exit.succeed(answer))
   }
 }
 
@@ -174,7 +183,7 @@ const exchangeOver = (pools: Pools): Exchange.Exchange => (outgoing, watch) =>
   Effect.async((resume) => {
     const trip = new Trip(pools.of(outgoing.origin), watch, resume)
     trip.start(outgoing)
-    return Effect.sync(() => trip.abandon())
+    return trip.interrupted
   })
 
 /** The face that every `HttpClient` has: an answer as soon as its headers are in, its body as a stream. */

@@ -10,9 +10,10 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as HttpMethod from "@effect/platform/HttpMethod"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { type NoAnswer, noAnswer } from "./NoAnswer.ts"
+import { NoAnswer, noAnswer } from "./NoAnswer.ts"
 
 /** A request as it goes out: absolute, with the headers that the gateway reads in their own spelling. */
 export interface Outgoing {
@@ -53,8 +54,17 @@ export class Expired {
   readonly _tag = "Expired"
 }
 
+/** How an exchange ended. */
+export type End = Exit.Exit<Answer, NoAnswer | Expired>
+
 /** The one instance that is needed. */
-export const expired: Effect.Effect<never, Expired> = Effect.fail(new Expired())
+export const expired: End = Exit.fail(new Expired())
+
+/** Nobody waits for an answer any more. */
+export const canceled: NoAnswer = new NoAnswer("ECANCELED", "the request was cut off", "maybe")
+
+/** How an exchange ends that is cut off. */
+export const cutOff: End = Exit.fail(canceled)
 
 /** Who waits for an answer, and for how long. */
 export interface Watch {
@@ -66,8 +76,10 @@ export interface Watch {
   readonly sent: () => void
   /** How much of a body is out cannot be seen from here. */
   readonly unseen: () => void
+  /** Nobody waits for the answer any more. True: the exchange may go on to its end or its deadline; else it is cut off. */
+  readonly interrupted: () => boolean
   /** The exchange is over. */
-  readonly end: () => void
+  readonly end: (end: End) => void
 }
 
 /** One request, one whole answer. */
@@ -80,29 +92,40 @@ export const exchangeOf: unique symbol = Symbol.for("@effect-fabric/image-store/
 export const exchange = (client: HttpClient.HttpClient): Exchange =>
   (client as Partial<Record<typeof exchangeOf, Exchange>>)[exchangeOf] ?? overAnyClient(client)
 
-/**
- * Runs the request in a fiber of its own, so that the watch can end it.
- */
+/** Runs the request in a fiber of its own, so that the watch can end it. */
 const overAnyClient = (client: HttpClient.HttpClient): Exchange => (outgoing, watch) => {
   const request = Effect.flatMap(client.execute(toRequest(outgoing)), readAnswer).pipe(
     Effect.mapError(noAnswer),
   )
   return Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.forkDaemon(Effect.interruptible(request)), (fiber) => {
+      let begun = false
+      let ended = false
+      let tell: (end: End) => void = () => {}
+      const over = (end: End) => {
+        if (ended) return
+        ended = true
+        watch.end(end)
+        tell(end)
+      }
       const done = Effect.async<Answer, NoAnswer | Expired>((resume) => {
+        begun = true
+        tell = resume
         watch.begin(() => {
           fiber.unsafeInterruptAsFork(fiber.id())
-          resume(expired)
+          over(expired)
         })
         if (outgoing.body === undefined) watch.sent()
         else watch.unseen()
-        fiber.addObserver((exit) => {
-          watch.end()
-          resume(exit)
-        })
+        fiber.addObserver(over)
       })
       return Effect.onInterrupt(restore(done), () => {
-        watch.end()
+        if (begun && !ended && watch.interrupted()) {
+          return Effect.async<void>((resume) => {
+            tell = () => resume(Effect.void)
+          })
+        }
+        over(cutOff)
         return Fiber.interrupt(fiber)
       })
     })

@@ -4,22 +4,31 @@
  * @module
  */
 import * as HttpClient from "@effect/platform/HttpClient"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as ConfigError from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import { reasonOfAnswer, reasonOfNoAnswer } from "./answers.ts"
 import { AttemptWatch } from "./AttemptWatch.ts"
-import { bodyProgress } from "./bodyProgress.ts"
 import { ClusterHttpClient } from "./ClusterHttpClient.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { type Endpoint, Endpoints } from "./Endpoints.ts"
-import { type Answer, bodySize, type Exchange, exchange, type Expired } from "./Exchange.ts"
+import {
+  type Answer,
+  bodySize,
+  canceled,
+  type End,
+  type Exchange,
+  exchange,
+  type Expired,
+} from "./Exchange.ts"
 import { FabricConfig, type RetryPolicy } from "./FabricConfig.ts"
 import { askedDelay, FabricError, type FabricErrorReason, meansNotFound, meansRetry } from "./FabricError.ts"
 import type { NoAnswer } from "./NoAnswer.ts"
@@ -120,9 +129,7 @@ const runnerOf = (cluster: Cluster): RunOperation => (operation, request, timeou
     withSpan(fiber, operation, request, (span) => {
       const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
       const observer = new Observer(fiber, operation.name, clock.unsafeCurrentTimeMillis(), span)
-      const heard = fiber.getFiberRef(bodyProgress)
-      return new Call(cluster, operation, request, timeout ?? cluster.timeout, clock, observer, heard)
-        .attempt()
+      return new Call(cluster, operation, request, timeout ?? cluster.timeout, clock, observer).attempt()
     })
   )
 
@@ -135,7 +142,6 @@ class Call<A> {
   readonly #timeout: number
   readonly #clock: Clock.Clock
   readonly #observer: Observer
-  readonly #heard: (bytes: number) => void
   /** When the whole call has to be over, in milliseconds of the clock. */
   readonly #end: number
   #attempts = 0
@@ -149,7 +155,6 @@ class Call<A> {
     timeout: number,
     clock: Clock.Clock,
     observer: Observer,
-    heard: (bytes: number) => void,
   ) {
     this.#cluster = cluster
     this.#operation = operation
@@ -157,21 +162,27 @@ class Call<A> {
     this.#timeout = timeout
     this.#clock = clock
     this.#observer = observer
-    this.#heard = heard
     this.#end = clock.unsafeCurrentTimeMillis() + cluster.total
   }
 
   attempt(): Effect.Effect<A, FabricError> {
     const { deadlines, endpoints, finishes, grace, send } = this.#cluster
     const { method, uninterruptible } = this.#operation
-    const { body } = this.#request
+    const { body, follower } = this.#request
     const endpoint = endpoints.current
     const left = this.#end - this.#clock.unsafeCurrentTimeMillis()
     const timeout = Math.max(1, Math.min(this.#timeout, Math.ceil(left / 1000)))
     const patience = timeout * 1000 + grace
     this.#attempts++
     this.#observer.attempt(endpoint, this.#attempts, () => this.#clock.unsafeCurrentTimeNanos())
-    const watch = new AttemptWatch(deadlines, this.#clock, patience, this.#end, bodySize(body), this.#heard)
+    const watch = new AttemptWatch(
+      deadlines,
+      this.#clock,
+      patience,
+      this.#end,
+      bodySize(body),
+      follower && { out: follower.out, over: (end) => follower.over(this.#outcome(end, patience)) },
+    )
     const sending = send({
       method,
       origin: endpoint.origin,
@@ -188,6 +199,12 @@ class Call<A> {
     )
   }
 
+  /** Why an attempt failed, or `undefined`. */
+  #outcome(end: End, patience: number): FabricErrorReason | undefined {
+    if (Exit.isSuccess(end)) return isSuccess(end.value) ? undefined : this.#reasonOf(end.value)
+    return this.#reason(Option.getOrElse(Cause.failureOption(end.cause), () => canceled), patience)
+  }
+
   #headers(): Record<string, string> {
     const headers = {
       "X-ServiceFabricRequestId": crypto.randomUUID(),
@@ -200,7 +217,7 @@ class Call<A> {
   }
 
   #answered(endpoint: Endpoint, answer: Answer): Effect.Effect<A, FabricError> {
-    if (answer.status !== 200 && answer.status !== 204) {
+    if (!isSuccess(answer)) {
       const missing = this.#operation.bareNotFound === true && answer.status === 404 && answer.text === ""
       return this.#failed(endpoint, missing ? NOT_FOUND : this.#reasonOf(answer))
     }
@@ -341,6 +358,8 @@ const target = (
   for (const name in query) text += `&${name}=${query[name]}`
   return `${text}&timeout=${timeout}`
 }
+
+const isSuccess = ({ status }: Answer): boolean => status === 200 || status === 204
 
 const leavesEndpoint = (reason: FabricErrorReason): boolean =>
   reason._tag === "Unreachable" ||

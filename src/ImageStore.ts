@@ -15,7 +15,7 @@ import type { FabricError } from "./FabricError.ts"
 import { FolderSize, type ImageStoreEntry, ImageStoreInfo, ListingPage } from "./ImageStoreContent.ts"
 import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
 import { makeOperation, readJson, readNothing } from "./makeOperation.ts"
-import type { Operation, Request } from "./Operation.ts"
+import type { Follower, Operation, Request } from "./Operation.ts"
 import { optionalTimeout } from "./ServerTimeout.ts"
 import { getUploadSession } from "./uploadSessions.ts"
 
@@ -149,13 +149,17 @@ export const putFile: (
     uploadRequest(path, bytes instanceof Uint8Array ? bytes : { stream: bytes, size: size ?? 0 }),
 })
 
-/** One attempt of {@link putFile}, of params that were checked before. Interruption cuts it off. */
+/** One attempt of {@link putFile}, of params that were checked before. */
 export const putFileOnce = (
   path: ImageStorePath,
   body: Body,
   timeout: number,
+  follower: Follower,
 ): Effect.Effect<void, FabricError, FabricClient> =>
-  Effect.flatMap(FabricClient, ({ once }) => once.run(UPLOAD_FILE, uploadRequest(path, body), timeout))
+  Effect.flatMap(
+    FabricClient,
+    ({ once }) => once.run(UPLOAD_FILE, { ...uploadRequest(path, body), follower }, timeout),
+  )
 
 /** What {@link deleteContent} takes. */
 export const DeleteContentParams: Schema.Struct<{

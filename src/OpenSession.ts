@@ -8,17 +8,15 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { bodyProgress } from "./bodyProgress.ts"
 import { deleteUploadSession } from "./deleteUploadSession.ts"
 import { FabricClient } from "./FabricClient.ts"
-import { type FabricError, mayArrive } from "./FabricError.ts"
+import { type FabricError, type FabricErrorReason, mayArrive } from "./FabricError.ts"
 import type { Journal, JournalEntry, JournalError } from "./JournalEntry.ts"
-import { letFinish } from "./letFinish.ts"
 import { Patience } from "./Patience.ts"
 import { arrived } from "./ranges.ts"
 import { type CommitOutcome, commitTimeout, findFile, settleCommit } from "./settleCommit.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"
-import { getUploadSession, putChunk } from "./uploadSessions.ts"
+import { getUploadSession, putChunkOnce } from "./uploadSessions.ts"
 
 /** Seconds that the cluster may work on a chunk: short, because so long a lost one may still arrive. */
 export const CHUNK_TIMEOUT = 30
@@ -110,21 +108,16 @@ export class OpenSession {
     bytes: Uint8Array,
     hash: string,
   ): Effect.Effect<void, FabricError | JournalError, FabricClient> {
-    const send = Effect.flatMap(FabricClient, ({ once }) =>
-      letFinish(
-        Effect.either(putChunk({
-          path: this.#entry.path,
-          sessionId: this.sessionId,
-          range,
-          size: this.#entry.size,
-          bytes,
-          timeout: CHUNK_TIMEOUT,
-        })).pipe(
-          Effect.provideService(FabricClient, once),
-          Effect.tap((result) => Either.isLeft(result) ? this.#noteUnanswered(result.left) : Effect.void),
-        ),
-        this.#mayArriveFor(CHUNK_TIMEOUT * 1000 + GRACE),
-      )).pipe(Effect.locally(bodyProgress, (bytes) => this.#hooks.out(range, bytes)))
+    const { path, size } = this.#entry
+    const send = Effect.clockWith((clock) =>
+      Effect.either(putChunkOnce(
+        { path, sessionId: this.sessionId, range, size, bytes, timeout: CHUNK_TIMEOUT },
+        {
+          out: (bytes) => this.#hooks.out(range, bytes),
+          over: (reason) => this.#noteUnanswered(reason, clock.unsafeCurrentTimeMillis()),
+        },
+      ))
+    )
 
     const attempt = (repeat: number): Effect.Effect<void, FabricError, FabricClient> =>
       Effect.flatMap(Effect.zipRight(this.#hooks.sending(range), send), (result) => {
@@ -245,19 +238,12 @@ export class OpenSession {
     )
   }
 
-  #noteUnanswered(error: FabricError): Effect.Effect<void> {
-    if (!mayArrive(error.reason)) return Effect.void
+  /** An attempt to send a chunk failed now. */
+  #noteUnanswered(reason: FabricErrorReason | undefined, now: number): void {
+    if (reason === undefined || !mayArrive(reason)) return
     // An error answer comes when the gateway has given up on the chunk; without one its timeout may still run.
-    const answered = error.reason._tag === "Rejected" || error.reason._tag === "TimedOut"
-    const left = answered ? GRACE : CHUNK_TIMEOUT * 1000 + GRACE
-    return this.#mayArriveFor(left)
-  }
-
-  /** A chunk may still arrive for so many milliseconds. */
-  #mayArriveFor(left: number): Effect.Effect<void> {
-    return Effect.map(Clock.currentTimeMillis, (now) => {
-      this.#quietAt = Math.max(this.#quietAt, now + left)
-    })
+    const answered = reason._tag === "Rejected" || reason._tag === "TimedOut"
+    this.#quietAt = Math.max(this.#quietAt, now + GRACE + (answered ? 0 : CHUNK_TIMEOUT * 1000))
   }
 
   readonly #untilQuiet: Effect.Effect<void> = Effect.suspend(() =>

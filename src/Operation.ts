@@ -7,7 +7,7 @@ import type * as HttpMethod from "@effect/platform/HttpMethod"
 import type * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
 import type { Answer, Body } from "./Exchange.ts"
-import type { FabricError } from "./FabricError.ts"
+import type { FabricError, FabricErrorReason } from "./FabricError.ts"
 import type { SessionId } from "./UploadSession.ts"
 
 /** One operation, whatever its params: its REST name, its verb, and what a repeat means. */
@@ -30,6 +30,14 @@ export interface Operation<A> {
   readonly bareNotFound?: boolean
 }
 
+/** One who follows the attempts of a call, also when nobody waits for them any more. */
+export interface Follower {
+  /** So many more bytes of a body are out, where the transport can see that. Out is not arrived; a repeat begins anew. */
+  readonly out: (bytes: number) => void
+  /** An attempt is over: why it failed, or `undefined`. */
+  readonly over: (reason: FabricErrorReason | undefined) => void
+}
+
 /** One call of an operation, made of its params. */
 export interface Request {
   /** What it is about, as it follows `action` in an error. */
@@ -42,6 +50,8 @@ export interface Request {
   readonly query?: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Body
+  /** With a follower, interruption leaves an attempt 10 seconds to finish. */
+  readonly follower?: Follower
   /**
    * A repeat is not harmless: after an attempt that may have worked this is run first. "unsettled": what has
    * happened cannot be told, so the attempt's own error is the result. `timeout` is that of the attempt.

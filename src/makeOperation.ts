@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import type { Answer } from "./Exchange.ts"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
-import type { Operation, Request } from "./Operation.ts"
+import type { Follower, Operation, Request } from "./Operation.ts"
 
 /** An operation with the schema of its params. */
 export interface Definition<P extends { readonly timeout?: number | undefined }, I, A> extends Operation<A> {
@@ -22,13 +22,38 @@ export interface Definition<P extends { readonly timeout?: number | undefined },
 /** The program of an operation: it decodes the params, and sends nothing when they are wrong. */
 export const makeOperation = <P extends { readonly timeout?: number | undefined }, I, A>(
   definition: Definition<P, I, A>,
-): (params: I) => Effect.Effect<A, FabricError, FabricClient> => {
+): (params: I) => Effect.Effect<A, FabricError, FabricClient> =>
+  program(definition, (client, request, timeout) => client.run(definition, request, timeout))
+
+/** The program of one attempt, for callers that look at what has happened before they repeat it. */
+export const makeFollowed = <P extends { readonly timeout?: number | undefined }, I, A>(
+  definition: Definition<P, I, A>,
+): (params: I, follower: Follower) => Effect.Effect<A, FabricError, FabricClient> =>
+  program(
+    definition,
+    ({ once }, request, timeout, follower) => once.run(definition, { ...request, follower }, timeout),
+  )
+
+const program = <
+  P extends { readonly timeout?: number | undefined },
+  I,
+  A,
+  Args extends ReadonlyArray<unknown>,
+>(
+  definition: Definition<P, I, A>,
+  run: (
+    client: FabricClient["Type"],
+    request: Request,
+    timeout: number | undefined,
+    ...args: Args
+  ) => Effect.Effect<A, FabricError>,
+) => {
   const decode = Schema.decodeUnknownEither(definition.params)
-  return (params) =>
+  return (params: I, ...args: Args): Effect.Effect<A, FabricError, FabricClient> =>
     Effect.flatMap(FabricClient, (client): Effect.Effect<A, FabricError, FabricClient> => {
       const decoded = decode(params)
       return Either.isRight(decoded)
-        ? client.run(definition, definition.request(decoded.right), decoded.right.timeout)
+        ? run(client, definition.request(decoded.right), decoded.right.timeout, ...args)
         : refuseParams(definition, ...firstIssue(decoded.left))
     })
 }

@@ -11,7 +11,6 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { setImmediate } from "node:timers"
 import { endTaken, inherit, type Inheritance } from "./adopt.ts"
-import { bodyProgress } from "./bodyProgress.ts"
 import { deleteUploadSession } from "./deleteUploadSession.ts"
 import type { Body } from "./Exchange.ts"
 import type { FabricClient } from "./FabricClient.ts"
@@ -19,7 +18,6 @@ import { FabricError } from "./FabricError.ts"
 import { hasUploadSessions, putFileOnce } from "./ImageStore.ts"
 import { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalEntry, JournalError } from "./JournalEntry.ts"
-import { letFinish } from "./letFinish.ts"
 import { refuseParams } from "./makeOperation.ts"
 import { type Broken, CHUNK_TIMEOUT, type SessionHooks } from "./OpenSession.ts"
 import { Patience } from "./Patience.ts"
@@ -291,20 +289,19 @@ class FileUpload {
     )
   }
 
-  /** One request for the whole file. When it is interrupted, it gets 10 seconds to finish. */
+  /** One request for the whole file. */
   #put(body: Body): Effect.Effect<void, FabricError, FabricClient> {
     const { size } = this.#source
     const timeout = size <= this.#chunkSize ? CHUNK_TIMEOUT : commitTimeout(size)
     return Effect.suspend(() => {
       this.#begin(0, size)
-      const request = putFileOnce(this.#path, body, timeout)
-      return letFinish(
-        Effect.matchEffect(size <= WORTH_TELLING ? request : this.#watched(request, 0), {
-          onSuccess: () => this.#slots.succeeded,
-          onFailure: (error) => Effect.zipRight(this.#slots.noteUnanswered(error, timeout), error),
-        }),
-        this.#slots.noteAborted(timeout),
-      )
+      return putFileOnce(this.#path, body, timeout, {
+        out: (bytes) => size <= WORTH_TELLING ? undefined : this.#goOut(0, bytes),
+        over: (reason) =>
+          reason === undefined
+            ? this.#slots.succeeded()
+            : this.#slots.failed(reason, this.#clock.unsafeCurrentTimeMillis(), timeout),
+      })
     })
   }
 
@@ -401,10 +398,6 @@ class FileUpload {
     this.#out.delete(first)
   }
 
-  #watched<A, E, R>(request: Effect.Effect<A, E, R>, first: number): Effect.Effect<A, E, R> {
-    return Effect.locally(request, bodyProgress, (bytes) => this.#goOut(first, bytes))
-  }
-
   #goOut(first: number, bytes: number): void {
     this.#out.set(first, (this.#out.get(first) ?? 0) + bytes)
     if (this.#clock.unsafeCurrentTimeMillis() - this.#lastTold >= TELL_EVERY) this.#progress()
@@ -431,11 +424,11 @@ class FileUpload {
   }
 
   #retried(error: FabricError): Effect.Effect<void> {
-    this.#retries++
-    return Effect.map(
-      this.#slots.troubled,
-      () => this.#emit({ _tag: "Retried", path: this.#path, reason: error.message }),
-    )
+    return Effect.sync(() => {
+      this.#retries++
+      this.#slots.troubled()
+      this.#emit({ _tag: "Retried", path: this.#path, reason: error.message })
+    })
   }
 
   get #hooks(): SessionHooks {
@@ -445,7 +438,11 @@ class FileUpload {
       retried: (error) => this.#retried(error),
       waiting: (until) =>
         Effect.sync(() => this.#emit({ _tag: "Waiting", path: this.#path, until: new Date(until) })),
-      arrived: (range) => Effect.map(this.#slots.succeeded, () => this.#arrived(range.first, sizeOf(range))),
+      arrived: (range) =>
+        Effect.sync(() => {
+          this.#slots.succeeded()
+          this.#arrived(range.first, sizeOf(range))
+        }),
       committing: Effect.sync(() => this.#emit({ _tag: "Committing", path: this.#path })),
     }
   }

@@ -10,8 +10,8 @@ import * as Schema from "effect/Schema"
 import type { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
-import { makeOperation, readJson, readNothing } from "./makeOperation.ts"
-import type { Operation } from "./Operation.ts"
+import { type Definition, makeFollowed, makeOperation, readJson, readNothing } from "./makeOperation.ts"
+import type { Follower, Operation } from "./Operation.ts"
 import { optionalTimeout } from "./ServerTimeout.ts"
 import { type ByteRange, SessionId, type UploadSession, UploadSessions } from "./UploadSession.ts"
 
@@ -187,25 +187,15 @@ export const PutChunkParams: Schema.filter<
   ),
 )
 
-/**
- * Sends one range of a file. The first chunk opens the session, and fixes path and size.
- *
- * Never have two requests under way for overlapping ranges. A chunk under way is not cut off by interruption.
- * When its answer is lost, the session is read: if the range arrived, that is a success; if not, it is sent
- * again once the first try can no longer arrive, which is `timeout` and 5 seconds later. A range that is not
- * expected is refused by the cluster, and leaks its bytes there: read the session first (protocol.md 4.3).
- *
- * REST: `UploadFileChunk`, api-version 6.0 (protocol.md 4.2).
- */
-export const putChunk: (
-  params: {
-    readonly path: string
-    readonly sessionId: string
-    readonly range: ByteRange
-    readonly size: number
-    readonly bytes: Uint8Array
-  } & Timeout,
-) => Effect.Effect<void, FabricError, FabricClient> = makeOperation({
+interface Chunk {
+  readonly path: string
+  readonly sessionId: string
+  readonly range: ByteRange
+  readonly size: number
+  readonly bytes: Uint8Array
+}
+
+const UPLOAD_CHUNK: Definition<typeof PutChunkParams.Type, Chunk & Timeout, void> = {
   name: "UploadFileChunk",
   action: "upload a chunk of",
   method: "PUT",
@@ -239,7 +229,27 @@ export const putChunk: (
     },
   }),
   read: readNothing,
-})
+}
+
+/**
+ * Sends one range of a file. The first chunk opens the session, and fixes path and size.
+ *
+ * Never have two requests under way for overlapping ranges. A chunk under way is not cut off by interruption.
+ * When its answer is lost, the session is read: if the range arrived, that is a success; if not, it is sent
+ * again once the first try can no longer arrive, which is `timeout` and 5 seconds later. A range that is not
+ * expected is refused by the cluster, and leaks its bytes there: read the session first (protocol.md 4.3).
+ *
+ * REST: `UploadFileChunk`, api-version 6.0 (protocol.md 4.2).
+ */
+export const putChunk: (
+  params: Chunk & Timeout,
+) => Effect.Effect<void, FabricError, FabricClient> = makeOperation(UPLOAD_CHUNK)
+
+/** One attempt of {@link putChunk}. */
+export const putChunkOnce: (
+  params: Chunk & Timeout,
+  follower: Follower,
+) => Effect.Effect<void, FabricError, FabricClient> = makeFollowed(UPLOAD_CHUNK)
 
 /** How long after its timeout a chunk may still arrive, in seconds. */
 const QUIET_GRACE = 5

@@ -25,6 +25,7 @@ const watch: Watch = {
   progress: nothing,
   sent: nothing,
   unseen: nothing,
+  interrupted: () => false,
   end: nothing,
 }
 
