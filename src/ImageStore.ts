@@ -9,7 +9,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { Body } from "./Exchange.ts"
+import type { Answer, Body } from "./Exchange.ts"
 import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import { FolderSize, type ImageStoreEntry, ImageStoreInfo, ListingPage } from "./ImageStoreContent.ts"
@@ -30,8 +30,10 @@ export const ListContentParams: Schema.Struct<{
 /** A page is asked for by the token as it was received: the gateway escapes and unescapes it (protocol.md 3.1). */
 const PageParams = Schema.Struct({ ...ListContentParams.fields, token: Schema.String })
 
-const readPage = (answer: Parameters<ReturnType<typeof readJson>>[0]): Either.Either<ListingPage, string> =>
-  answer.status === 204 ? Either.right({ entries: [], token: "" }) : readJson(ListingPage)(answer)
+const readListing = readJson(ListingPage)
+
+const readPage = (answer: Answer): Either.Either<ListingPage, string> =>
+  answer.status === 204 ? Either.right({ entries: [], token: "" }) : readListing(answer)
 
 const pageRequest = (
   { path, token }: { readonly path?: ImageStorePath | undefined; readonly token: string },

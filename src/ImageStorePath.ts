@@ -16,8 +16,8 @@ const LONGEST_NAME = 200
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f]/
 
-/** Why `path` cannot be sent, or `undefined` when it can. */
-const problem = (path: string): string | undefined => {
+/** Why the store cannot hold a path, or `undefined` when it can. */
+export const problemOfPath = (path: string): string | undefined => {
   if (path === "") return "a path needs at least one name"
   if (!path.isWellFormed()) return "it holds half of a surrogate pair, which no URL can carry"
   for (const name of path.split("/")) {
@@ -46,13 +46,13 @@ const problemOfName = (name: string): string | undefined => {
  * blanks, names over 200 characters (protocol.md 5).
  */
 export const ImageStorePath: Schema.Schema<ImageStorePath, string> = Schema.String.pipe(
-  Schema.filter(problem),
+  Schema.filter(problemOfPath),
   Schema.brand("ImageStorePath"),
 ).annotations({
   identifier: "ImageStorePath",
   arbitrary: () => (fc) =>
     fc.array(fc.string({ minLength: 1, maxLength: 12, unit: "grapheme" }), { minLength: 1, maxLength: 4 })
-      .map((names) => names.join("/")).filter((path) => problem(path) === undefined)
+      .map((names) => names.join("/")).filter((path) => problemOfPath(path) === undefined)
       .map((path) => path as ImageStorePath),
 })
 

@@ -32,11 +32,25 @@ export interface PackageContent {
 
 /** The folders that a path lies in, the outermost first; the package itself is not one of them. */
 export const parentsOf = (name: string): ReadonlyArray<string> => {
-  const names = name.split("/")
-  return names.slice(0, -1).map((_, index) => names.slice(0, index + 1).join("/")).filter((parent) =>
-    parent !== ""
-  )
+  const parents: Array<string> = []
+  for (let at = name.indexOf("/", 1); at >= 0; at = name.indexOf("/", at + 1)) parents.push(name.slice(0, at))
+  return parents
 }
+
+/** All folders, also those that only the files in them tell of. Each comes after those that it lies in. */
+export const foldersOf = ({ files, folders }: PackageContent): ReadonlySet<string> => {
+  const all = new Set<string>()
+  const add = (name: string): void => {
+    if (name === "" || all.has(name)) return
+    add(parentOf(name))
+    all.add(name)
+  }
+  folders.forEach(add)
+  for (const { name } of files) add(parentOf(name))
+  return all
+}
+
+const parentOf = (name: string): string => name.slice(0, Math.max(name.lastIndexOf("/"), 0))
 
 /** The last name of a path. */
 export const lastName = (name: string): string => name.slice(name.lastIndexOf("/") + 1)

@@ -4,9 +4,9 @@
  * @module
  */
 import * as Effect from "effect/Effect"
-import { lastName, type PackageContent, type PackageFile, parentsOf, readAll } from "./PackageContent.ts"
+import { problemOfPath } from "./ImageStorePath.ts"
+import { foldersOf, lastName, type PackageContent, type PackageFile, readAll } from "./PackageContent.ts"
 import type { Problem } from "./PackageError.ts"
-import { problemOfName } from "./packagePlan.ts"
 import { childrenOf, parseXml, type XmlElement } from "./xml.ts"
 
 /** An application package as its manifests describe it. */
@@ -42,8 +42,7 @@ class Inspection {
   constructor(content: PackageContent) {
     this.#content = content
     this.#files = new Map(content.files.map((file) => [file.name.toLowerCase(), file]))
-    const folders = [...content.folders, ...content.files.flatMap(({ name }) => parentsOf(name))]
-    this.#folders = new Map(folders.map((name) => [name.toLowerCase(), name]))
+    this.#folders = new Map(Array.from(foldersOf(content), (name) => [name.toLowerCase(), name]))
   }
 
   get application(): Effect.Effect<ApplicationPackage> {
@@ -150,7 +149,7 @@ class Inspection {
   /** The name of a folder. */
   #name(element: XmlElement, attribute: string, place: string): string | undefined {
     const value = this.#attribute(element, attribute, place)
-    const wrong = value === undefined ? undefined : problemOfName(value)
+    const wrong = value === undefined ? undefined : problemOfPath(value)
     if (wrong === undefined) return value
     this.#problem(`${place} has the ${attribute} ${JSON.stringify(value)}, which cannot be stored: ${wrong}`)
   }

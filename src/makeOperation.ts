@@ -91,12 +91,14 @@ export const readNothing = ({ status }: Answer): Either.Either<void, string> =>
 /** Characters of what is wrong with an answer: it repeats the answer, which may be long. */
 const LONGEST_DETAIL = 500
 
-/** Reads a body by a schema of its JSON. */
+/** Reads a body by a schema of its JSON, which is compiled with the first body: programs that read none do not wait. */
 export const readJson = <A, I>(schema: Schema.Schema<A, I>): (answer: Answer) => Either.Either<A, string> => {
-  const decode = Schema.decodeUnknownEither(Schema.parseJson(schema))
-  return ({ text }) =>
-    Either.mapLeft(
+  let decode: ((text: string) => Either.Either<A, ParseResult.ParseError>) | undefined
+  return ({ text }) => {
+    decode ??= Schema.decodeUnknownEither(Schema.parseJson(schema))
+    return Either.mapLeft(
       decode(text),
       (error) => ParseResult.TreeFormatter.formatErrorSync(error).slice(0, LONGEST_DETAIL),
     )
+  }
 }

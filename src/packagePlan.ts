@@ -3,11 +3,8 @@
  *
  * @module
  */
-import * as Either from "effect/Either"
-import * as ParseResult from "effect/ParseResult"
-import * as Schema from "effect/Schema"
-import { ImageStorePath } from "./ImageStorePath.ts"
-import { lastName, type PackageContent, type PackageFile, parentsOf } from "./PackageContent.ts"
+import { problemOfPath } from "./ImageStorePath.ts"
+import { foldersOf, lastName, type PackageContent, type PackageFile, parentsOf } from "./PackageContent.ts"
 import type { Problem } from "./PackageError.ts"
 
 /** The empty file that marks a folder as complete (protocol.md 5.1). */
@@ -31,25 +28,13 @@ export interface PackagePlan {
 export const pathIn = (folder: string, name: string): string =>
   folder === "" || name === "" ? folder + name : `${folder}/${name}`
 
-const decodeName = Schema.decodeUnknownEither(ImageStorePath)
-
-/** Why the store cannot hold a name, or `undefined` when it can. */
-export const problemOfName = (name: string): string | undefined =>
-  Either.match(decodeName(name), {
-    onLeft: (error) => ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.message ?? error.message,
-    onRight: () => undefined,
-  })
-
 /** The plan, and every name in it that cannot be. */
 export const planPackage = (
   content: PackageContent,
   path: string,
 ): { readonly plan: PackagePlan; readonly problems: ReadonlyArray<Problem> } => {
   const files = content.files.filter(({ name }) => lastName(name) !== MARKER)
-  const folders = new Set([
-    ...content.folders.flatMap((name) => [...parentsOf(name), name]),
-    ...content.files.flatMap(({ name }) => parentsOf(name)),
-  ])
+  const folders = foldersOf(content)
   const names = [...folders, ...files.map(({ name }) => name)]
   return {
     plan: {
@@ -81,7 +66,7 @@ const reservedProblems = (path: string): ReadonlyArray<Problem> =>
 /** A folder's name is told once, not with each file below it. */
 const nameProblems = (names: ReadonlyArray<string>): ReadonlyArray<Problem> => {
   const wrong = names.flatMap((name) => {
-    const problem = problemOfName(name)
+    const problem = problemOfPath(name)
     return problem === undefined ? [] : [{ name, problem }]
   })
   const told = new Set<string>()

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import { stat } from "node:fs/promises"
+import { statSync } from "node:fs"
 import { basename, extname, resolve } from "node:path"
 import { type ApplicationPackage, readApplication } from "./applicationManifest.ts"
 import { codeOf } from "./codeOf.ts"
@@ -96,13 +96,13 @@ const openPackage = (
   SourceError | PackageError,
   Scope.Scope
 > => {
-  const attempt = <A>(run: () => Promise<A>) =>
-    Effect.tryPromise({
+  const attempt = <A>(run: () => A) =>
+    Effect.try({
       try: run,
       catch: (cause) => new SourceError({ source, issue: `it cannot be read (${codeOf(cause)})` }),
     })
   return Effect.gen(function* () {
-    const found = yield* attempt(() => stat(source))
+    const found = yield* attempt(() => statSync(source))
     if (found.isDirectory()) return { content: yield* attempt(() => readFolder(source)), packed: false }
     if (/\.(sfpkg|zip)$/i.test(source)) {
       return { content: yield* openArchive(source, unpackedLimit), packed: true }

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type { Answer } from "./Exchange.ts"
 import type { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
@@ -17,10 +18,12 @@ import { type ByteRange, SessionId, type UploadSession, UploadSessions } from ".
 
 type Timeout = { readonly timeout?: number | undefined }
 
-const readSessions = (answer: Parameters<Operation<never>["read"]>[0]) =>
+const readJsonOfSessions = readJson(UploadSessions)
+
+const readSessions = (answer: Answer) =>
   answer.status === 204
     ? Either.right<ReadonlyArray<UploadSession>>([])
-    : Either.map(readJson(UploadSessions)(answer), ({ sessions }) => sessions)
+    : Either.map(readJsonOfSessions(answer), ({ sessions }) => sessions)
 
 /** What {@link getUploadSession} takes. */
 export const GetUploadSessionParams: Schema.Struct<{
