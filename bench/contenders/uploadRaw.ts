@@ -1,10 +1,10 @@
 /**
  * The same requests by `node:http` with keep-alive, no promise and no library: chunks of a large file, whole small
- * ones, each written at once. With `--hash` each chunk is also hashed, on another thread, before it is sent.
+ * ones, each written at once. With `--hash` each chunk is also hashed before it is sent.
  *
  * @module
  */
-import { randomUUID } from "node:crypto"
+import { createHash, randomUUID } from "node:crypto"
 import * as Fs from "node:fs"
 import * as Http from "node:http"
 import * as process from "node:process"
@@ -45,14 +45,6 @@ const put = (
     throw error
   })
   request.end(body)
-}
-
-const hashed = (bytes: Uint8Array, then: () => void): void => {
-  if (hashes) {
-    void crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>).then(
-      then,
-    )
-  } else then()
 }
 
 /** Takes pieces one after the other, `concurrency` at a time. */
@@ -172,7 +164,8 @@ uploads(async (job) => {
           if (error !== null || read !== piece.length) {
             throw error ?? new Error("a short read")
           }
-          hashed(buffer, () => send(piece, buffer, done))
+          if (hashes) createHash("sha256").update(buffer).digest()
+          send(piece, buffer, done)
         })
       )
     }
