@@ -1,5 +1,5 @@
 /**
- * How many requests an upload has under way at once.
+ * How many requests an upload has under way at once, and how large they may be.
  *
  * @module
  */
@@ -68,6 +68,9 @@ export class Slots {
       (buffer) => Effect.sync(() => void this.#buffers.push(buffer)),
     ))
   }
+
+  /** Bytes of a request's body that the cluster may still take: it has found more too large. */
+  largest: number = Infinity
 
   /** No single request that was left without an answer can arrive after this time, in milliseconds since 1970. */
   quietAt = 0

@@ -210,7 +210,7 @@ class FileUpload {
     this.#emit = emit
     this.#clock = clock
     this.#begun = clock.unsafeCurrentTimeMillis()
-    this.#chunkSize = options.chunkSize ?? uploadDefaults.chunkSize
+    this.#chunkSize = Math.min(options.chunkSize ?? uploadDefaults.chunkSize, slots.largest)
     this.#patience = new Patience(
       (options.patience ?? uploadDefaults.patience) * 1000,
       this.#begun,
@@ -454,7 +454,7 @@ class FileUpload {
   /** Makes chunks smaller than what the cluster found too large, unless they cannot be. */
   #shrink(tooLarge: number): boolean {
     if (tooLarge <= SMALLEST_CHUNK) return false
-    this.#chunkSize = Math.max(Math.ceil(tooLarge / 2), SMALLEST_CHUNK)
+    this.#chunkSize = this.#slots.largest = Math.max(Math.ceil(tooLarge / 2), SMALLEST_CHUNK)
     return true
   }
 

@@ -94,6 +94,17 @@ describe("a folder", () => {
       assert.strictEqual(puts.at(-1), "Shop/_.dir")
     })))
 
+  it.effect("learns once what the cluster finds too large, and not with each file", () =>
+    run(Effect.gen(function* () {
+      const files = Object.fromEntries(["a", "b", "c", "d", "e"].map((name) => [name, name.repeat(200_000)]))
+      yield* inject(Fault.tooLarge, "UploadFile")
+      yield* upload(yield* folderOf(files), { chunkSize: 300_000, concurrency: 1, validate: false }, "Big")
+      assert.deepStrictEqual(yield* stored, withMarks(files, ["_.dir"], "Big"))
+      // Two wait for their turn by then, and find out for themselves.
+      assert.deepStrictEqual(yield* asked("UploadFile"), ["Big/a", "Big/b", "Big/c", "Big/_.dir"])
+      assert.lengthOf(yield* asked("UploadFileChunk"), 6)
+    })))
+
   it.effect("tells how it goes, and ends with a summary", () =>
     run(Effect.gen(function* () {
       const events = yield* upload(yield* folderOf(shop))
