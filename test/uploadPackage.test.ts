@@ -100,8 +100,8 @@ describe("a folder", () => {
       yield* inject(Fault.tooLarge, "UploadFile")
       yield* upload(yield* folderOf(files), { chunkSize: 300_000, concurrency: 1, validate: false }, "Big")
       assert.deepStrictEqual(yield* stored, withMarks(files, ["_.dir"], "Big"))
-      // Two wait for their turn by then, and find out for themselves.
-      assert.deepStrictEqual(yield* asked("UploadFile"), ["Big/a", "Big/b", "Big/c", "Big/_.dir"])
+      // Two files wait for their turn by then, and find out for themselves.
+      assert.lengthOf((yield* asked("UploadFile")).filter((path) => path !== "Big/_.dir"), 3)
       assert.lengthOf(yield* asked("UploadFileChunk"), 6)
     })))
 
