@@ -199,10 +199,14 @@ class Call<A> {
     )
   }
 
-  /** Why an attempt failed, or `undefined`. */
+  /** Why an attempt failed, or `undefined`. One that was cut short is not timed out: the cluster may still work on it. */
   #outcome(end: End, patience: number): FabricErrorReason | undefined {
     if (Exit.isSuccess(end)) return isSuccess(end.value) ? undefined : this.#reasonOf(end.value)
-    return this.#reason(Option.getOrElse(Cause.failureOption(end.cause), () => canceled), patience)
+    const failure = Option.getOrElse(Cause.failureOption(end.cause), () => canceled)
+    if (failure._tag === "NoAnswer") return reasonOfNoAnswer(failure)
+    return this.#clock.unsafeCurrentTimeMillis() < this.#end
+      ? this.#reason(failure, patience)
+      : reasonOfNoAnswer(canceled)
   }
 
   #headers(): Record<string, string> {

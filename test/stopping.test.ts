@@ -83,6 +83,30 @@ for (const [face, cluster] of [["in process", clusterWith()], ["over a socket", 
   })
 }
 
+describe("a followed request", () => {
+  const endOf = (seconds: number) =>
+    Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.hang)
+      const ends: Array<FabricErrorReason | undefined> = []
+      const sending = yield* Effect.fork(Effect.exit(
+        putChunkOnce({ ...chunk, timeout: 30 }, { out: () => {}, over: (reason) => void ends.push(reason) }),
+      ))
+      yield* TestClock.adjust(seconds * 1000)
+      yield* Fiber.join(sending)
+      return ends
+    })
+
+  it.effect("that nobody answers in its time is timed out", () =>
+    Effect.gen(function* () {
+      assert.include((yield* endOf(70))[0], { _tag: "TimedOut" })
+    }).pipe(Effect.provide(clusterWith())))
+
+  it.effect("that the bound of the whole call cuts short may still arrive in its own time", () =>
+    Effect.gen(function* () {
+      assert.include((yield* endOf(10))[0], { _tag: "Unreachable", sent: "maybe" })
+    }).pipe(Effect.provide(clusterWith({ totalTimeout: "10 seconds" }))))
+})
+
 describe("an upload that is stopped", () => {
   for (
     const [what, fault] of [["hang", Fault.hang], [
