@@ -95,7 +95,7 @@ const plan = {
       : [
         { megabits: 20, size: 64 * MiB, lanes: 12 },
         { megabits: 100, size: 128 * MiB, lanes: 3 },
-        { megabits: 1000, size: 256 * MiB, lanes: 1 },
+        { megabits: 1000, size: GiB, lanes: 1 },
       ],
   }),
   faults: () => ({
@@ -156,7 +156,8 @@ The same with 50 ms there and back: each request takes that long, and a new conn
     run: tuning,
     text: `## On a line
 
-\`uploadFile\` on Node to an emulator with a latency of 50 ms. The share is that of the least time that the line allows.`,
+\`uploadFile\` on Node to an emulator with a latency of 50 ms: how long it took, its share of what the line can carry, and
+its speed as a part of raw's on the same line. Raw sends the same chunks, and neither hashes nor asks, commits or deletes.`,
   },
   { name: "faults", run: faults, text: "## Through faults" },
   {

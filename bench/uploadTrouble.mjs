@@ -12,17 +12,18 @@ import { askLong } from "./uploadSpeed.mjs"
 import { makeFile, MiB } from "./uploadSources.mjs"
 
 const OURS = "contenders/uploadOurs.ts"
+const RAW = "contenders/uploadRaw.ts"
 const EMULATORS = "servers/emulators.ts"
 
 const emulators = () => new Child(runtimes.node(bundled(EMULATORS)))
 const ours = (runtime, url = "") => new Child(runtimes[runtime](bundled(OURS), url))
 
 /** One upload to an emulator of its own, in processes of their own. */
-const alone = async (runtime, wish, job) => {
+const alone = async (runtime, wish, job, contender = OURS) => {
   const host = emulators()
-  const child = ours(runtime)
+  const url = await host.ask({ open: wish })
+  const child = new Child(runtimes[runtime](bundled(contender), url))
   try {
-    const url = await host.ask({ open: wish })
     const told = await askLong(child, {
       kind: "file",
       path: "App/file.bin",
@@ -52,22 +53,21 @@ export const tuning = async (
   { chunkSizes, concurrencies, folder, latency, lines },
   note,
 ) => {
-  await bundle(OURS, EMULATORS)
+  await bundle(OURS, RAW, EMULATORS)
   const parts = []
   for (const { lanes, megabits, size } of lines) {
     note(`a line of ${megabits} Mbit/s`)
     const source = makeFile(Path.join(folder, `line${size}.bin`), size)
-    const seconds = new Map()
+    const times = new Map()
     const combinations = concurrencies.flatMap((concurrency) =>
       chunkSizes.map((chunkSize) => ({ concurrency, chunkSize }))
     )
     await inLanes(combinations, lanes, async ({ chunkSize, concurrency }) => {
       const wish = { latency, bandwidth: megabits * 125_000 }
       const job = { source, concurrency, chunkSize: chunkSize * MiB }
-      seconds.set(
-        `${concurrency} ${chunkSize}`,
-        (await alone("node", wish, job)).seconds,
-      )
+      const raw = await alone("node", wish, job, RAW)
+      const own = await alone("node", wish, job)
+      times.set(`${concurrency} ${chunkSize}`, { own: own.seconds, raw: raw.seconds })
     })
     const least = size / (megabits * 125_000)
     parts.push([
@@ -80,8 +80,8 @@ export const tuning = async (
         chunkSizes.map((chunkSize) => [
           `${chunkSize} MiB`,
           ...concurrencies.map((concurrency) => {
-            const took = seconds.get(`${concurrency} ${chunkSize}`)
-            return `${took.toFixed(1)} s, ${Math.round(100 * least / took)} %`
+            const { own, raw } = times.get(`${concurrency} ${chunkSize}`)
+            return `${own.toFixed(1)} s, ${Math.round(100 * least / own)} %, ${(raw / own).toFixed(2)}`
           }),
         ]),
       ),
