@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { closeSync, openSync, writeFileSync } from "node:fs"
 import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
@@ -169,7 +170,7 @@ export const openFolder = (folder: string): Journal => {
         const file = fileOf(record.sessionId, owner)
         atWork.add(record.sessionId)
         makeFolder(folder, 0o700)
-        await writeFlushed(file + UNFINISHED, "w", JSON.stringify({ format: 1, ...record }) + "\n", true)
+        await writeFlushed(file + UNFINISHED, "w", JSON.stringify({ format: 1, ...record }) + "\n")
         await Fs.rename(file + UNFINISHED, file)
       }),
     update: (sessionId, patch) =>
@@ -206,27 +207,38 @@ const isAlive = (other: Owner, own: Owner): boolean =>
   other.host !== own.host ||
   (other.process === own.process ? other.start === own.start : isRunning(other.process))
 
-const append = (file: string, patch: JournalPatch, at: number): Promise<void> =>
-  // Hashes only help a resume, so they are not waited for to reach the disk.
-  // One that is forgotten by now does not come back.
-  writeFlushed(
-    file,
-    Fs.constants.O_WRONLY | Fs.constants.O_APPEND,
-    JSON.stringify({ at, patch }) + "\n",
-    patch.state !== undefined,
-  )
-    .catch(whenAbsent(undefined))
+/** Changes a record. One that is forgotten by now does not come back. */
+const append = async (file: string, patch: JournalPatch, at: number): Promise<void> => {
+  const line = JSON.stringify({ at, patch }) + "\n"
+  try {
+    if (patch.state !== undefined) await writeFlushed(file, APPEND, line)
+    // A hash only helps a resume, so it need not reach the disk. Three calls to another thread cost more than to wait.
+    else appendAtOnce(file, line)
+  } catch (cause) {
+    whenAbsent(undefined)(cause)
+  }
+}
+
+const APPEND = Fs.constants.O_WRONLY | Fs.constants.O_APPEND
+
+const appendAtOnce = (file: string, line: string): void => {
+  const handle = openSync(file, APPEND)
+  try {
+    writeFileSync(handle, line)
+  } finally {
+    closeSync(handle)
+  }
+}
 
 const writeFlushed = async (
   file: string,
   flag: "w" | number,
   text: string,
-  flush: boolean,
 ): Promise<void> => {
   const handle = await Fs.open(file, flag, 0o600)
   try {
     await handle.writeFile(text)
-    if (flush) await handle.sync()
+    await handle.sync()
   } finally {
     await handle.close()
   }
