@@ -46,6 +46,8 @@ class Trip {
   #request: Http.ClientRequest | undefined
   #stop: (() => void) | undefined
   #sent = false
+  #size = 0
+  #begun = 0
   #lost = false
   #answer: Exchange.Answer | undefined
 
@@ -74,11 +76,20 @@ class Trip {
       this.#sent = true
       this.#watch.sent()
     } else {
+      this.#size = Exchange.bodySize(outgoing.body)
+      this.#begun = performance.now()
       const done = () => {
         this.#sent = true
         this.#settle()
       }
-      this.#stop = sendBody(this.#request, outgoing.body, this.#watch, done, (cause) => this.#failed(cause))
+      this.#stop = sendBody(
+        this.#request,
+        outgoing.body,
+        this.#pool.piece,
+        this.#watch,
+        done,
+        (cause) => this.#failed(cause),
+      )
     }
   }
 
@@ -161,6 +172,7 @@ class Trip {
     const answer = this.#answer
     if (answer === undefined || !this.#sent || this.#request === undefined) return
     if (answer.status === 502) this.#pool.drop()
+    if (answer.status === 200) this.#pool.arrived(this.#size, performance.now() - this.#begun)
     this.#over(Exit.succeed(answer))
   }
 }
@@ -194,11 +206,12 @@ const executeOver = (pools: Pools) => (request: HttpClientRequest.HttpClientRequ
       Effect.async<HttpClientResponse.HttpClientResponse, HttpClientError.RequestError>((resume) => {
         const fail = (cause: unknown) => resume(Effect.fail(requestError(request, "Transport", cause)))
         try {
-          const under = pools.of(outgoing.origin).request(outgoing)
+          const pool = pools.of(outgoing.origin)
+          const under = pool.request(outgoing)
           under.on("error", fail)
           under.on("response", (response) => resume(Effect.sync(() => toResponse(request, response))))
           if (outgoing.body === undefined) under.end()
-          else sendBody(under, outgoing.body, unwatched, () => {}, fail)
+          else sendBody(under, outgoing.body, pool.piece, unwatched, () => {}, fail)
           return Effect.sync(() => under.destroy())
         } catch (cause) {
           fail(cause)

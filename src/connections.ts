@@ -10,6 +10,12 @@ import { KeepAlive } from "./KeepAlive.ts"
 import { bodySize, type Outgoing } from "./Exchange.ts"
 import { BAD_ANSWER, NoAnswer, TLS_WANTED } from "./NoAnswer.ts"
 
+/** Bytes of a body written at a time: few enough that several bodies at once on a slow line still show progress. */
+const LEAST_PIECE = 256 * 1024
+/** On a fast line they only cost time: then so many, if they go out in so many milliseconds. */
+const MOST_PIECE = 4 * 1024 * 1024
+const PIECE_TIME = 250
+
 /** The connections to one endpoint. */
 export class Pool {
   readonly #secure: boolean
@@ -19,6 +25,7 @@ export class Pool {
   readonly #agent: KeepAlive
   #knownAsHttp = false
   #answered = false
+  #piece = LEAST_PIECE
 
   constructor(origin: string, tls: Tls.SecureContextOptions) {
     const url = new URL(origin)
@@ -50,6 +57,17 @@ export class Pool {
   /** This endpoint has answered, so it speaks what we speak. */
   answered(): void {
     this.#answered = this.#knownAsHttp = true
+  }
+
+  /** Bytes of a body that are written at a time. */
+  get piece(): number {
+    return this.#piece
+  }
+
+  /** So many bytes arrived in so many milliseconds. What is only written says nothing: the system takes it in advance. */
+  arrived(bytes: number, milliseconds: number): void {
+    if (bytes < LEAST_PIECE) return
+    this.#piece = Math.min(Math.max(LEAST_PIECE, bytes * PIECE_TIME / milliseconds), MOST_PIECE)
   }
 
   /** After a reset or a 502 the other idle connections are most likely dead too. */

@@ -10,13 +10,13 @@ import type * as Http from "node:http"
 import type { Body, Watch } from "./Exchange.ts"
 import { BODY_UNREADABLE } from "./NoAnswer.ts"
 
-/** Bytes written at a time: few enough that several bodies at once on a slow line still show progress. */
-const PIECE = 256 * 1024
-
-/** Writes `body` and ends the request. Returns how to stop before that. */
+/**
+ * Writes `body`, `piece` bytes at a time where they are at hand, and ends the request. Returns how to stop before that.
+ */
 export const sendBody = (
   request: Http.ClientRequest,
   body: Body,
+  piece: number,
   watch: Watch,
   done: () => void,
   failed: (cause: unknown) => void,
@@ -26,7 +26,7 @@ export const sendBody = (
     done()
   }
   if (body instanceof Uint8Array) {
-    sendBytes(request, body, watch, finish)
+    sendBytes(request, body, piece, watch, finish)
     return () => {}
   }
   let given = 0
@@ -64,23 +64,24 @@ const bodyFailed = (cause: unknown): Error =>
 const sendBytes = (
   request: Http.ClientRequest,
   bytes: Uint8Array,
+  piece: number,
   watch: Watch,
   finish: () => void,
 ): void => {
-  if (bytes.length <= PIECE) {
+  if (bytes.length <= piece) {
     request.end(bytes, finish)
     return
   }
   const from = (start: number): void => {
-    const piece = bytes.subarray(start, start + PIECE)
-    const next = start + piece.length
+    const part = bytes.subarray(start, start + piece)
+    const next = start + part.length
     if (next === bytes.length) {
-      request.end(piece, finish)
+      request.end(part, finish)
       return
     }
-    request.write(piece, (error) => {
+    request.write(part, (error) => {
       if (error) return // The request's own error event tells.
-      watch.progress(piece.length)
+      watch.progress(part.length)
       from(next)
     })
   }
