@@ -95,6 +95,7 @@ export const largeFile = async (
       [`raw ${concurrency}`, RAW, concurrency],
       [`ours ${concurrency}`, OURS, concurrency],
       [`hashed ${concurrency}`, [...RAW, "--hash"], concurrency],
+      [`beside ${concurrency}`, [...RAW, "--hash-beside"], concurrency],
     ])
     for (let round = 0; round < rounds; round++) {
       note(`large file on ${runtime}, round ${round + 1} of ${rounds}`)
@@ -128,6 +129,10 @@ export const largeFile = async (
         row(
           "raw, and each chunk hashed before",
           results.get(`hashed ${concurrency}`),
+        ),
+        row(
+          "raw, and each chunk hashed on another thread",
+          results.get(`beside ${concurrency}`),
         ),
         row("`uploadFile`", results.get(`ours ${concurrency}`)),
       )
@@ -194,7 +199,16 @@ const hasCurl = () =>
 
 /** A package by all who can send one. */
 export const packages = async (
-  { concurrencies, folder, label, latency, rounds, runtimes: names, sfctl, source },
+  {
+    concurrencies,
+    folder,
+    label,
+    latency,
+    rounds,
+    runtimes: names,
+    sfctl,
+    source,
+  },
   note,
 ) => {
   const { server, url } = await start(latency)

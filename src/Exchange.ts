@@ -141,9 +141,13 @@ const toRequest = (
     body === undefined
       ? HttpBody.empty
       : body instanceof Uint8Array
-      ? HttpBody.uint8Array(body, headers["Content-Type"])
-      : HttpBody.stream(body.stream, headers["Content-Type"], body.size),
+      ? HttpBody.uint8Array(unshared(body), headers["Content-Type"])
+      : HttpBody.stream(Stream.map(body.stream, unshared), headers["Content-Type"], body.size),
   ))
+
+/** `fetch` takes no bytes that another thread can see. */
+const unshared = (bytes: Uint8Array): Uint8Array =>
+  bytes.buffer instanceof SharedArrayBuffer ? bytes.slice() : bytes
 
 const readAnswer = (response: HttpClientResponse.HttpClientResponse) => {
   const answer = (text: string): Answer => ({ status: response.status, headers: response.headers, text })

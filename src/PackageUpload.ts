@@ -14,7 +14,7 @@ import { PackageError } from "./PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
 import { MARKER, type PackagePlan, pathIn } from "./packagePlan.ts"
 import { Patience } from "./Patience.ts"
-import { Slots } from "./Slots.ts"
+import type { Slots } from "./Slots.ts"
 import {
   compareTree,
   inTheWay,
@@ -48,24 +48,25 @@ interface Brought {
 /** Brings the files of a plan, and makes the destination equal to it. */
 export class PackageUpload {
   readonly #plan: PackagePlan
+  readonly #slots: Slots
   readonly #options: PackageOptions
   readonly #emit: (event: PackageEvent) => void
   readonly #concurrency: number
-  readonly slots: Slots
   readonly #summaries: Array<FileSummary> = []
   readonly #removed = new Set<string>()
   #keyOf: KeyOf = (name) => name
 
   constructor(
     plan: PackagePlan,
+    slots: Slots,
     options: PackageOptions,
     emit: (event: PackageEvent) => void,
   ) {
     this.#plan = plan
+    this.#slots = slots
     this.#options = options
     this.#emit = emit
     this.#concurrency = options.concurrency ?? uploadDefaults.concurrency
-    this.slots = new Slots(this.#concurrency)
   }
 
   /** What is at the destination. Fails when a package cannot, or by the options must not, go there. */
@@ -149,7 +150,7 @@ export class PackageUpload {
   ): Effect.Effect<FileSummary, UploadError, FabricClient | UploadJournal> {
     // The destination was checked, and each name in the plan.
     const path = pathIn(this.#plan.path, name) as ImageStorePath
-    return uploadInSlots(this.slots, source, path, this.#options, emit)
+    return uploadInSlots(this.#slots, source, path, this.#options, emit)
   }
 
   /** Makes sure that the cluster lists exactly the plan, but for the package's own marker. */

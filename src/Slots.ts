@@ -4,7 +4,9 @@
  * @module
  */
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { type FabricErrorReason, mayArrive } from "./FabricError.ts"
+import { chunkMemory, Hasher } from "./Hasher.ts"
 
 /** One who wants a slot. Whoever is interrupted gives back by it what it had, whether it knew or not. */
 interface Ticket {
@@ -25,6 +27,8 @@ export class Slots {
   readonly #most: number
   readonly #buffers: Array<Uint8Array> = []
   readonly #waiting: Array<Ticket> = []
+  /** Hashes what the slots read. */
+  readonly hasher: Hasher = new Hasher()
   #limit: number
   #taken = 0
   #streak = 0
@@ -33,6 +37,13 @@ export class Slots {
     this.#most = most
     this.#limit = most
   }
+
+  /** Slots for as long as an upload takes. */
+  static readonly make = (most: number): Effect.Effect<Slots, never, Scope.Scope> =>
+    Effect.acquireRelease(
+      Effect.sync(() => new Slots(most)),
+      ({ hasher }) => Effect.sync(() => hasher.close()),
+    )
 
   /** Requests that may be under way at once by now. */
   get limit(): number {
@@ -62,7 +73,7 @@ export class Slots {
     return this.use(Effect.acquireUseRelease(
       Effect.sync(() => {
         const buffer = this.#buffers.pop()
-        return buffer !== undefined && buffer.length >= size ? buffer : new Uint8Array(size)
+        return buffer !== undefined && buffer.length >= size ? buffer : chunkMemory(size)
       }),
       use,
       (buffer) => Effect.sync(() => void this.#buffers.push(buffer)),

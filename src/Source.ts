@@ -9,11 +9,9 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { createHash } from "node:crypto"
-import { closeSync, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs"
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs"
 import * as Fs from "node:fs/promises"
 import { resolve } from "node:path"
-import { setImmediate } from "node:timers"
 import { codeOf } from "./codeOf.ts"
 import { type Source, SourceError } from "./UploadEvent.ts"
 import type { ByteRange } from "./UploadSession.ts"
@@ -59,40 +57,41 @@ const atHand = (name: string, bytes: Uint8Array): OpenSource => ({
 /** Files of up to so many bytes are read at once when they are opened: a single call to another thread costs more. */
 const SMALL = 64 * 1024
 
+/** A pipe is opened without waiting for one who writes. */
+const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+
 const withFile = <A, E, R>(
   path: string,
   use: (open: OpenSource) => Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E | SourceError, R> => {
-  let bytes: Uint8Array
+  let found: Stats
+  let bytes: Uint8Array | undefined
   try {
-    const before = statSync(path)
-    if (!before.isFile()) return new SourceError({ source: path, issue: "it is not a file" })
-    if (before.size > SMALL) return withLargeFile(path, before, use)
-    const read = readAtOnce(path, before)
-    if (read === undefined) return changed(path)
-    bytes = read
+    const file = openSync(path, READ)
+    try {
+      found = fstatSync(file)
+      if (found.size <= SMALL && found.isFile()) bytes = readAtOnce(file, found.size)
+    } finally {
+      closeSync(file)
+    }
   } catch (cause) {
     return unreadable(path)(cause)
   }
+  if (!found.isFile()) return new SourceError({ source: path, issue: "it is not a file" })
+  if (found.size > SMALL) return withLargeFile(path, found, use)
   // What becomes of it later does not matter: these bytes are those of one moment.
-  return use(atHand(path, bytes))
+  return bytes === undefined ? changed(path) : use(atHand(path, bytes))
 }
 
-/** All bytes of a small file; `undefined` when it is no longer what it was. `readFileSync` asks the system for more. */
-const readAtOnce = (path: string, before: Stats): Uint8Array | undefined => {
-  const file = openSync(path, "r")
-  try {
-    const bytes = new Uint8Array(before.size)
-    let filled = 0
-    while (filled < bytes.length) {
-      const read = readSync(file, bytes, filled, bytes.length - filled, filled)
-      if (read === 0) return
-      filled += read
-    }
-    return isSame(before, fstatSync(file)) ? bytes : undefined
-  } finally {
-    closeSync(file)
+/** All bytes of a small file; `undefined` when there are not `size`. `readFileSync` asks the system for more. */
+const readAtOnce = (file: number, size: number): Uint8Array | undefined => {
+  // One more, to see that it ends where it should.
+  const bytes = new Uint8Array(size + 1)
+  let filled = 0
+  for (let read = -1; read !== 0 && filled !== size; filled += read) {
+    read = readSync(file, bytes, filled, bytes.length - filled, filled)
   }
+  return filled === size ? bytes.subarray(0, size) : undefined
 }
 
 const unreadable = (path: string) => (cause: unknown): SourceError =>
@@ -253,22 +252,3 @@ const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   }
   return whole
 }
-
-/** Bytes hashed at a time: about a millisecond, then what is to be sent or read gets its turn. */
-const HASH_PIECE = 1024 * 1024
-
-const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
-
-/**
- * SHA-256 in hexadecimal. On this thread, between what is sent: `crypto.subtle`, on another one, copies each chunk and
- * takes twice the time of the processor.
- */
-export const sha256 = (bytes: Uint8Array): Effect.Effect<string> =>
-  Effect.gen(function* () {
-    const hash = createHash("sha256")
-    for (let at = 0; at < bytes.length; at += HASH_PIECE) {
-      if (at > 0) yield* turn
-      hash.update(bytes.subarray(at, at + HASH_PIECE))
-    }
-    return hash.digest("hex")
-  })

@@ -24,7 +24,7 @@ import { Patience } from "./Patience.ts"
 import { chunksOf, sizeOf } from "./ranges.ts"
 import { commitTimeout } from "./settleCommit.ts"
 import { Slots } from "./Slots.ts"
-import { type OpenSource, sha256, withSource } from "./Source.ts"
+import { type OpenSource, withSource } from "./Source.ts"
 import type {
   FileSummary,
   Source,
@@ -77,12 +77,9 @@ export const uploadFile = (
     Effect.flatMap(
       validated(path, options),
       (path) =>
-        uploadInSlots(
-          new Slots(options.concurrency ?? uploadDefaults.concurrency),
-          source,
-          path,
-          options,
-          emit,
+        Effect.flatMap(
+          Slots.make(options.concurrency ?? uploadDefaults.concurrency),
+          (slots) => uploadInSlots(slots, source, path, options, emit),
         ),
     )
   )
@@ -364,7 +361,7 @@ class FileUpload {
           this.#slots.useBuffer(sizeOf(range), (buffer) =>
             Effect.gen(this, function* () {
               const bytes = yield* this.#source.read(range, buffer)
-              yield* put(range, bytes, yield* sha256(bytes))
+              yield* put(range, bytes, yield* this.#slots.hasher.sha256(bytes))
             })),
         { concurrency: this.#options.concurrency ?? uploadDefaults.concurrency, discard: true },
       ),
@@ -375,7 +372,11 @@ class FileUpload {
   #isSame(range: ByteRange, hash: string): Effect.Effect<boolean, SourceError> {
     return this.#slots.useBuffer(
       sizeOf(range),
-      (buffer) => Effect.map(Effect.flatMap(this.#source.read(range, buffer), sha256), (own) => own === hash),
+      (buffer) =>
+        Effect.map(
+          Effect.flatMap(this.#source.read(range, buffer), (bytes) => this.#slots.hasher.sha256(bytes)),
+          (own) => own === hash,
+        ),
     )
   }
 

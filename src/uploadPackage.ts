@@ -23,8 +23,9 @@ import type { PackageEvent, PackageOptions, PackageUploadError } from "./Package
 import { readFolder } from "./packageFolder.ts"
 import { MARKER, type PackagePlan, planPackage } from "./packagePlan.ts"
 import { PackageUpload } from "./PackageUpload.ts"
+import { Slots } from "./Slots.ts"
 import { SourceError } from "./UploadEvent.ts"
-import { told, validated } from "./uploadFile.ts"
+import { told, uploadDefaults, validated } from "./uploadFile.ts"
 import type { UploadJournal } from "./UploadJournal.ts"
 import { openArchive } from "./zipArchive.ts"
 
@@ -62,7 +63,8 @@ const run = (
     yield* validated(destination, options)
     const { application, plan } = yield* prepare(found.content, destination, options, emit)
 
-    const upload = new PackageUpload(plan, options, emit)
+    const slots = yield* Slots.make(options.concurrency ?? uploadDefaults.concurrency)
+    const upload = new PackageUpload(plan, slots, options, emit)
     const before = yield* upload.look
     emit({
       _tag: "PackagePlanned",
@@ -75,7 +77,7 @@ const run = (
     })
     const undo = before.size === 0 && options.onFailure !== "keep"
     const brought =
-      yield* (undo ? undoing(upload, upload.bring(before), destination, emit) : upload.bring(before))
+      yield* (undo ? undoing(slots, upload.bring(before), destination, emit) : upload.bring(before))
     emit({
       _tag: "PackageUploaded",
       path: destination,
@@ -163,7 +165,7 @@ const UNDO_WITHIN = 60
 
 /** Deletes the destination when the upload fails or is interrupted. The upload's own error is the result. */
 const undoing = <A, E>(
-  { slots }: PackageUpload,
+  slots: Slots,
   bring: Effect.Effect<A, E, Env>,
   path: string,
   emit: Emit,

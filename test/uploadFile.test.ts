@@ -1,3 +1,4 @@
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -7,6 +8,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
+import * as Http from "node:http"
 import { FabricClient, FabricConfig, putFile, type SessionId } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
 import { type JournalEntry, JournalError, type Owner } from "../src/JournalEntry.ts"
@@ -14,7 +16,10 @@ import type { FileSummary, Source, UploadOptions } from "../src/UploadEvent.ts"
 import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { withUploadSession } from "../src/withUploadSession.ts"
+import { certificate } from "./support/certificates.ts"
 import { clusterWith } from "./support/cluster.ts"
+import { fileOf } from "./support/packages.ts"
+import { serveHttps } from "./support/sockets.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
 const bytesOf = (size: number, seed = 1) =>
@@ -563,5 +568,51 @@ describe("progress over sockets", () => {
         const { sent, underWay } = progress.at(-1)!
         assert.deepStrictEqual({ sent, underWay }, { sent: size, underWay: 0 })
       }).pipe(Logger.withMinimumLogLevel(LogLevel.None)))
+  }
+})
+
+describe("chunks that another thread hashes", () => {
+  const size = 7 * 1024 * 1024 + 5
+  /** The emulator behind TLS. */
+  const behindTls = (url: string) =>
+    Effect.gen(function* () {
+      const own = yield* Effect.promise(() => certificate("localhost"))
+      const { port } = yield* serveHttps(own, (request, response) => {
+        const onward = Http.request(url + request.url, { method: request.method, headers: request.headers })
+        onward.on("response", (answer) => {
+          response.writeHead(answer.statusCode!, answer.headers)
+          answer.pipe(response)
+        })
+        request.pipe(onward)
+      })
+      return FabricClient.layerCluster({ endpoints: [`https://localhost:${port}`], ca: own.cert })
+    })
+  const transports = {
+    "HTTP": (url: string) => Effect.succeed(FabricClient.layerCluster({ endpoints: [url] })),
+    "TLS": behindTls,
+    "fetch": (url: string) =>
+      Effect.succeed(FabricClient.layer.pipe(
+        Layer.provide(FetchHttpClient.layer),
+        Layer.provide(FabricConfig.layer({ endpoints: [url] })),
+      )),
+  }
+
+  const cases = Object.entries(transports).flatMap(([name, transport]) =>
+    (["windows", "linux"] as const).map((os) => [name, transport, os] as const)
+  )
+  for (const [name, transport, os] of cases) {
+    it.scoped(`arrive bit for bit over ${name} on ${os}`, () =>
+      Effect.gen(function* () {
+        const { emulator, url } = yield* Emulator.serve({ port: 0, os })
+        const bytes = bytesOf(size)
+        const path = yield* fileOf("large.bin", bytes)
+        yield* upload(path, { chunkSize: 2 * 1024 * 1024 }).pipe(
+          Effect.provide(Layer.orDie(yield* transport(url))),
+          Effect.provide(UploadJournal.layerMemory()),
+        )
+        const [file] = yield* emulator.files
+        assert.strictEqual(yield* file!.sha256, hashOf(bytes))
+        assert.strictEqual(yield* emulator.staged, 0)
+      }))
   }
 })

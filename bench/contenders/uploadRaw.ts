@@ -1,6 +1,7 @@
 /**
  * The same requests by `node:http` with keep-alive, no promise and no library: chunks of a large file, whole small
- * ones, each written at once. With `--hash` each chunk is also hashed before it is sent.
+ * ones, each written at once. With `--hash` each chunk is also hashed before it is sent; with `--hash-beside` on
+ * another thread, by as little as that takes: no more can be had of the machine.
  *
  * @module
  */
@@ -8,11 +9,13 @@ import { createHash, randomUUID } from "node:crypto"
 import * as Fs from "node:fs"
 import * as Http from "node:http"
 import * as process from "node:process"
+import { Worker } from "node:worker_threads"
 import { filesOf } from "./packageFiles.ts"
 import { type Job, uploads, url } from "./uploads.ts"
 
 const { hostname: host, port } = new URL(url)
 const hashes = process.argv.includes("--hash")
+const beside = process.argv.includes("--hash-beside") ? startThread() : undefined
 const agent = new Http.Agent({ keepAlive: true })
 
 /** One request. Its connection is free when `done` is called. */
@@ -47,6 +50,32 @@ const put = (
   request.end(body)
 }
 
+function startThread() {
+  const thread = new Worker(
+    `const { createHash } = require("node:crypto")
+    const { parentPort } = require("node:worker_threads")
+    parentPort.on("message", ({ id, memory, length }) => {
+      createHash("sha256").update(new Uint8Array(memory, 0, length)).digest()
+      parentPort.postMessage(id)
+    })`,
+    { eval: true },
+  )
+  let count = 0
+  const orders = new Map<number, () => void>()
+  thread.on("message", (id) => {
+    orders.get(id)!()
+    orders.delete(id)
+  })
+  return (bytes: Uint8Array, done: () => void): void => {
+    orders.set(++count, done)
+    thread.postMessage({
+      id: count,
+      memory: bytes.buffer,
+      length: bytes.length,
+    })
+  }
+}
+
 /** Takes pieces one after the other, `concurrency` at a time. */
 const each = <A>(
   items: Iterable<A>,
@@ -69,10 +98,14 @@ const each = <A>(
 
 /** The memory of one worker. */
 class Buffers {
-  #buffer = new Uint8Array(0)
+  #buffer: Uint8Array = new Uint8Array(0)
 
   take(size: number): Uint8Array {
-    if (this.#buffer.length < size) this.#buffer = new Uint8Array(size)
+    if (this.#buffer.length < size) {
+      this.#buffer = new Uint8Array(
+        beside === undefined ? new ArrayBuffer(size) : new SharedArrayBuffer(size),
+      )
+    }
     return this.#buffer.subarray(0, size)
   }
 }
@@ -165,7 +198,8 @@ uploads(async (job) => {
             throw error ?? new Error("a short read")
           }
           if (hashes) createHash("sha256").update(buffer).digest()
-          send(piece, buffer, done)
+          if (beside === undefined) send(piece, buffer, done)
+          else beside(buffer, () => send(piece, buffer, done))
         })
       )
     }

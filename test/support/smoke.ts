@@ -10,6 +10,8 @@ import {
   listContent,
   putChunk,
   putFile,
+  uploadFile,
+  UploadJournal,
 } from "../../mod.ts"
 import { Emulator, Fault } from "../../src/emulator/mod.ts"
 import * as Stream from "effect/Stream"
@@ -34,6 +36,13 @@ const program = Effect.gen(function* () {
     assert.ok((yield* Effect.flip(deleteUploadSession({ sessionId }))).isNotFound)
     yield* putFile({ path: "App/b.bin", bytes: new Uint8Array(1_000_000) })
     assert.equal(yield* Stream.runCount(listContent({ path: "App" })), 1)
+    const size = 5 * 1024 * 1024
+    const bytes = Stream.fromIterable(Array.from({ length: 5 }, (_, i) => new Uint8Array(size / 5).fill(i)))
+    yield* Stream.runDrain(
+      uploadFile({ stream: bytes, size }, "App/c.bin", { chunkSize: 2 * 1024 * 1024 }),
+    ).pipe(Effect.provide(UploadJournal.layerMemory()))
+    assert.equal((yield* emulator.files).find(({ path }) => path === "App/c.bin")?.size, size)
+    assert.deepEqual(yield* emulator.sessions, [])
     assert.ok(FabricError.isRetryable(
       yield* Effect.flip(Effect.provide(
         deleteUploadSession({ sessionId }),
