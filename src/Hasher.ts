@@ -64,6 +64,8 @@ export class Hasher {
   }
 
   close(): void {
+    this.#begun = true
+    this.#runs = false
     void this.#thread?.terminate()
   }
 

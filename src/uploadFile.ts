@@ -77,10 +77,10 @@ export const uploadFile = (
     Effect.flatMap(
       validated(path, options),
       (path) =>
-        Effect.flatMap(
+        Effect.scoped(Effect.flatMap(
           Slots.make(options.concurrency ?? uploadDefaults.concurrency),
           (slots) => uploadInSlots(slots, source, path, options, emit),
-        ),
+        )),
     )
   )
 

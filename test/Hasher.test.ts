@@ -74,6 +74,15 @@ describe("hashes", () => {
       assert.deepStrictEqual(running, [])
     }))
 
+  it.scoped("come all the same after it was closed, and begin no thread then", () =>
+    Effect.gen(function* () {
+      const { hasher, running } = yield* hasherOf(startThread)
+      hasher.close()
+      const chunk = filled(2 * MiB, 5)
+      assert.strictEqual(yield* hasher.sha256(chunk), expected(chunk))
+      assert.deepStrictEqual(running, [])
+    }))
+
   it.scoped("come all the same where no thread can be had", () =>
     Effect.gen(function* () {
       let tries = 0
