@@ -61,8 +61,11 @@ const RETRYABLE_CODES: ReadonlySet<string> = new Set([
 /** Statuses that are worth another attempt, whatever the body. */
 const RETRYABLE_STATUSES: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
-/** What an operator can do about a code, where that is known. */
+/** What an operator can do about a code, where that is known; before it, what that means for one operation. */
 const HINTS: Readonly<Record<string, string>> = {
+  "CopyImageStoreContent FABRIC_E_FILE_NOT_FOUND":
+    "nothing is at the source, or it is a folder without the file _.dir that marks it as complete",
+  "GetImageStoreContent NotFound": "nothing of that name is there",
   E_ABORT: "a fail-over or an upgrade may be under way; try again in a moment",
   E_ACCESSDENIED: "the credentials are known to the cluster but lack the admin role",
   FABRIC_E_IMAGEBUILDER_RESERVED_DIRECTORY_ERROR: "this folder belongs to the cluster; name what is below it",
@@ -125,7 +128,7 @@ export class FabricError extends Base {
   override get message(): string {
     const tries = this.attempts > 1 ? ` (after ${this.attempts} attempts)` : ""
     const place = this.attempts > 0 || this.reason._tag !== "InvalidParams" ? ` at ${this.endpoint}` : ""
-    return `Cannot ${this.action}${place}${tries}: ${explain(this.reason)}`
+    return `Cannot ${this.action}${place}${tries}: ${explain(this.reason, this.operation)}`
   }
 }
 
@@ -165,7 +168,7 @@ const LONGEST_RETRY_AFTER = 300_000
 export const askedDelay = (reason: FabricErrorReason): number =>
   reason._tag === "Rejected" ? Math.min((reason.retryAfter ?? 0) * 1000, LONGEST_RETRY_AFTER) : 0
 
-const explain = (reason: FabricErrorReason): string => {
+const explain = (reason: FabricErrorReason, operation: string): string => {
   switch (reason._tag) {
     case "InvalidParams":
       return `${reason.field}: ${reason.issue}`
@@ -185,7 +188,7 @@ const explain = (reason: FabricErrorReason): string => {
     case "Unauthenticated":
       return `the cluster answered ${reason.status} to these credentials; ${reason.hint}`
     case "Rejected":
-      return explainRejection(reason.status, reason.code, reason.detail)
+      return explainRejection(reason, operation)
     case "Malformed":
       return `an answer that a gateway does not give: ${reason.status}, ${reason.detail}; is this a Service Fabric gateway?`
     case "SessionsUnsupported":
@@ -193,8 +196,13 @@ const explain = (reason: FabricErrorReason): string => {
   }
 }
 
-const explainRejection = (status: number, code: string | undefined, detail: string): string => {
-  const hint = code === undefined ? "no Service Fabric error; a proxy may have answered" : HINTS[code]
+const explainRejection = (
+  { code, detail, status }: Extract<FabricErrorReason, { readonly _tag: "Rejected" }>,
+  operation: string,
+): string => {
+  const hint = code === undefined
+    ? "no Service Fabric error; a proxy may have answered"
+    : HINTS[`${operation} ${code}`] ?? HINTS[code]
   const said = detail === "" ? "" : `: ${detail}`
   return `the cluster answered ${status}${code === undefined ? "" : ` ${code}`}${said}${
     hint ? `; ${hint}` : ""

@@ -11,13 +11,13 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Answer, Body } from "./Exchange.ts"
 import { FabricClient } from "./FabricClient.ts"
-import type { FabricError } from "./FabricError.ts"
+import { FabricError } from "./FabricError.ts"
 import { FolderSize, type ImageStoreEntry, ImageStoreInfo, ListingPage } from "./ImageStoreContent.ts"
 import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
-import { makeOperation, readJson, readNothing } from "./makeOperation.ts"
+import { decodeParams, makeOperation, readJson, readNothing } from "./makeOperation.ts"
 import type { Follower, Operation, Request } from "./Operation.ts"
 import { optionalTimeout } from "./ServerTimeout.ts"
-import { getUploadSession } from "./uploadSessions.ts"
+import { tryUploadSessions } from "./uploadSessions.ts"
 
 type Timeout = { readonly timeout?: number | undefined }
 
@@ -83,12 +83,30 @@ export const listContent = (
       ? Effect.catchIf(getRootPage({ ...params, token }), isEmptyRoot, () =>
         Effect.succeed({ entries: [], token: "" }))
       : getPage({ ...params, token })
-    return Effect.map(page, ({ entries, token: next }) => [
-      Chunk.fromIterable(entries),
-      // A token that stays the same would be asked for for ever.
-      next === "" || next === token ? Option.none() : Option.some(next),
-    ])
+    return Effect.flatMap(page, ({ entries, token: next }) =>
+      next !== "" && next === token
+        ? endless(params.path, token)
+        : Effect.succeed([Chunk.fromIterable(entries), next === "" ? Option.none() : Option.some(next)]))
   })
+
+/** A page that ends where it begins would be asked for for ever, and what comes after it never be seen. */
+const endless = (
+  path: string | undefined,
+  token: string,
+): Effect.Effect<never, FabricError, FabricClient> =>
+  Effect.flatMap(FabricClient, ({ endpoint }) =>
+    new FabricError({
+      ...(path === undefined
+        ? { operation: "GetImageStoreRootContent", action: "list the image store" }
+        : { operation: "GetImageStoreContent", action: `list ${path}` }),
+      endpoint: endpoint(),
+      attempts: 1,
+      reason: {
+        _tag: "Malformed",
+        status: 200,
+        detail: `the page after ${JSON.stringify(token)} names itself as the next one`,
+      },
+    }))
 
 /** What {@link putFile} takes: bytes, or a stream of `size` bytes that can be run again. */
 export const PutFileParams: Schema.filter<
@@ -187,45 +205,81 @@ export const deleteContent: (
   read: readNothing,
 })
 
+/** Whether a path is another, or lies in it, for a cluster that ignores case. */
+const liesIn = (path: string, folder: string): boolean =>
+  `${path}/`.toLowerCase().startsWith(`${folder}/`.toLowerCase())
+
 /** What {@link copyContent} takes. `skipFiles` are names, without folders. */
-export const CopyContentParams: Schema.Struct<{
-  source: Schema.Schema<ImageStorePath, string>
-  destination: Schema.Schema<ImageStorePath, string>
-  skipFiles: Schema.optional<Schema.Array$<typeof Schema.String>>
-  timeout: typeof optionalTimeout
-}> = Schema.Struct({
+export const CopyContentParams: Schema.filter<
+  Schema.Struct<{
+    source: Schema.Schema<ImageStorePath, string>
+    destination: Schema.Schema<ImageStorePath, string>
+    skipFiles: Schema.optional<Schema.Array$<typeof Schema.String>>
+    timeout: typeof optionalTimeout
+  }>
+> = Schema.Struct({
   source: ImageStorePath,
   destination: ImageStorePath,
   skipFiles: Schema.optional(Schema.Array(Schema.String)),
   timeout: optionalTimeout,
+}).pipe(
+  Schema.filter(({ destination, source }) =>
+    liesIn(source, destination)
+      ? {
+        path: ["destination"],
+        message:
+          `${source} is in ${destination}, which the cluster deletes before it copies; choose another one`,
+      }
+      : undefined
+  ),
+)
+
+/** A copy, with what the cluster writes between names. */
+type Copy = typeof CopyContentParams.Type & { readonly separator: string }
+
+const COPY: Operation<void> = {
+  name: "CopyImageStoreContent",
+  action: "copy",
+  method: "POST",
+  apiVersion: "6.0",
+  read: readNothing,
+}
+
+const copyRequest = ({ destination, separator, skipFiles, source }: Copy): Request => ({
+  path: "/ImageStore/$/Copy",
+  headers: { "Content-Type": "application/json; charset=utf-8" },
+  body: new TextEncoder().encode(JSON.stringify({
+    RemoteSource: source.replaceAll("/", separator),
+    RemoteDestination: destination.replaceAll("/", separator),
+    ...(skipFiles === undefined ? {} : { SkipFiles: skipFiles }),
+  })),
+  subject: `${source} to ${destination}`,
 })
 
-const copyWith = (separator: string) =>
-  makeOperation({
-    name: "CopyImageStoreContent",
-    action: "copy",
-    method: "POST",
-    apiVersion: "6.0",
-    params: CopyContentParams,
-    request: ({ destination, skipFiles, source }) => ({
-      path: "/ImageStore/$/Copy",
-      headers: { "Content-Type": "application/json; charset=utf-8" },
-      body: new TextEncoder().encode(JSON.stringify({
-        RemoteSource: source.replaceAll("/", separator),
-        RemoteDestination: destination.replaceAll("/", separator),
-        ...(skipFiles === undefined ? {} : { SkipFiles: skipFiles }),
-      })),
-      subject: `${source} to ${destination}`,
-    }),
-    read: readNothing,
-  })
+const decodeCopy = decodeParams({ ...COPY, params: CopyContentParams })
 
-const copyOnWindows = copyWith("\\")
-const copyOnLinux = copyWith("/")
+/** What this cluster writes between names; asked for only where there are any. */
+const separatorFor = (
+  { destination, source, timeout }: typeof CopyContentParams.Type,
+): Effect.Effect<string, FabricError, FabricClient> =>
+  source.includes("/") || destination.includes("/")
+    ? Effect.mapBoth(askForUploadSessions(timeout), {
+      onSuccess: (windows) => windows ? "\\" : "/",
+      onFailure: ({ attempts, endpoint, reason }) =>
+        new FabricError({
+          operation: COPY.name,
+          action: `${COPY.action} ${source} to ${destination}`,
+          attempts,
+          endpoint,
+          reason,
+        }),
+    })
+    : Effect.succeed("/")
 
 /**
  * Copies a file, or a folder that directly holds a `_.dir` file. A folder that is there is replaced. A source that
- * does not exist, or lacks its `_.dir`, fails with `FabricError.isNotFound`.
+ * does not exist, or lacks its `_.dir`, fails with `FabricError.isNotFound`. A folder cannot be copied onto itself or
+ * one that it lies in: the cluster would delete it first.
  *
  * The cluster compares the paths as they are given with those that it keeps, so they are sent with its own
  * separator; which that is, is asked once an endpoint.
@@ -239,25 +293,30 @@ export const copyContent = (
     readonly skipFiles?: ReadonlyArray<string> | undefined
   } & Timeout,
 ): Effect.Effect<void, FabricError, FabricClient> =>
-  params.source.includes("/") || params.destination.includes("/")
-    ? Effect.flatMap(hasUploadSessions, (windows) => windows ? copyOnWindows(params) : copyOnLinux(params))
-    : copyOnWindows(params)
+  Effect.gen(function* () {
+    const decoded = yield* decodeCopy(params)
+    const separator = yield* separatorFor(decoded)
+    const { run } = yield* FabricClient
+    return yield* run(COPY, copyRequest({ ...decoded, separator }), decoded.timeout)
+  })
+
+const askForUploadSessions = (
+  timeout: number | undefined,
+): Effect.Effect<boolean, FabricError, FabricClient> =>
+  Effect.flatMap(FabricClient, (client) => {
+    const known = client.hasSessions()
+    return known !== undefined ? Effect.succeed(known) : tryUploadSessions({ timeout }).pipe(
+      Effect.as(true),
+      Effect.catchIf((error) => error.reason._tag === "SessionsUnsupported", () => Effect.succeed(false)),
+    )
+  })
 
 /**
  * Whether the cluster has upload sessions: those on Windows do, those on Linux do not. Asked once an endpoint
  * (protocol.md 4).
  */
-export const hasUploadSessions: Effect.Effect<boolean, FabricError, FabricClient> = Effect.flatMap(
-  FabricClient,
-  (client) => {
-    const known = client.hasSessions()
-    return known !== undefined
-      ? Effect.succeed(known)
-      : getUploadSession({ sessionId: crypto.randomUUID() }).pipe(
-        Effect.as(true),
-        Effect.catchIf((error) => error.reason._tag === "SessionsUnsupported", () => Effect.succeed(false)),
-      )
-  },
+export const hasUploadSessions: Effect.Effect<boolean, FabricError, FabricClient> = askForUploadSessions(
+  undefined,
 )
 
 /** What {@link getFolderSize} takes. Without `path`: the root. */

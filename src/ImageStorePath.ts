@@ -10,8 +10,10 @@ import * as Schema from "effect/Schema"
 /** A path in the image store, without a leading separator, `/` between its segments: `MyApp/Code/app.dll`. */
 export type ImageStorePath = string & Brand.Brand<"ImageStorePath">
 
-/** The gateway's listener refuses longer segments, and the store puts a version before a name (protocol.md 5). */
+/** The store puts a version before a name, and file systems take no longer ones (protocol.md 5). */
 const LONGEST_NAME = 200
+/** The gateway's listener refuses longer segments of a URL (protocol.md 5): letters beyond ASCII take 6 and more each. */
+const LONGEST_SEGMENT = 260
 
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f]/
@@ -34,16 +36,20 @@ const problemOfName = (name: string): string | undefined => {
   if (CONTROL.test(name)) return "it holds a control character"
   if (/[%#?]/.test(name)) return "the gateway can lose or decode twice the characters %, # and ? in a name"
   if (/[<>:"|*]/.test(name)) return 'no Windows image store can hold the characters < > : " | * in a name'
-  if (/[. ]$|^ /.test(name)) return "the store trims blanks and dots at the ends of a name"
+  if (/^\s|[\s.]$/.test(name)) return "the store trims blanks and dots at the ends of a name"
   if (name.length > LONGEST_NAME) {
     return `a name has ${name.length} characters, the gateway takes ${LONGEST_NAME}`
+  }
+  const escaped = encodeURIComponent(name).length
+  if (escaped > LONGEST_SEGMENT) {
+    return `a name has ${escaped} characters when it is escaped for a URL, the gateway takes ${LONGEST_SEGMENT}`
   }
 }
 
 /**
  * Accepts what arrives at the cluster as it was written, and refuses the rest with the reason: `.` and `..`,
  * `$`, empty names, `\`, `%`, `#`, `?`, control characters, what Windows cannot hold, trailing dots and
- * blanks, names over 200 characters (protocol.md 5).
+ * blanks, names over 200 characters, or over 260 as the URL has them (protocol.md 5).
  */
 export const ImageStorePath: Schema.Schema<ImageStorePath, string> = Schema.String.pipe(
   Schema.filter(problemOfPath),

@@ -58,6 +58,21 @@ const program = <
     })
 }
 
+/** Decodes the params of an operation, or refuses them before anything is sent. */
+export const decodeParams = <P, I>(
+  { action, name, params }: Pick<Operation<never>, "action" | "name"> & {
+    readonly params: Schema.Schema<P, I>
+  },
+): (params: I) => Effect.Effect<P, FabricError, FabricClient> => {
+  const decode = Schema.decodeUnknownEither(params)
+  return (given) => {
+    const decoded = decode(given)
+    return Either.isRight(decoded)
+      ? Effect.succeed(decoded.right)
+      : refuseParams({ action, name }, ...firstIssue(decoded.left))
+  }
+}
+
 /** Refuses to do what `field` does not allow, before anything is sent. `issue` must not echo what may be a secret. */
 export const refuseParams = (
   { action, name }: Pick<Operation<never>, "action" | "name">,

@@ -61,6 +61,18 @@ export const getUploadSession: (
   request: byIdRequest,
 })
 
+/** Reads a session that nobody has, to see whether there can be any. */
+export const tryUploadSessions: (params: Timeout) => Effect.Effect<unknown, FabricError, FabricClient> =
+  makeOperation({
+    ...byId,
+    action: "find out whether there are upload sessions",
+    params: Schema.Struct({ timeout: optionalTimeout }),
+    request: () => {
+      const { path, query } = byIdRequest({ sessionId: crypto.randomUUID() as SessionId })
+      return { path, query }
+    },
+  })
+
 /** What {@link getUploadSessions} takes. */
 export const GetUploadSessionsParams: Schema.Struct<{
   path: Schema.Schema<ImageStorePath, string>

@@ -54,6 +54,7 @@ for (const os of ["windows", "linux"] as const) {
         const error = yield* failure(list("App/none"))
         assert.isTrue(error.isNotFound)
         assert.include(error.message, "App/none")
+        assert.notInclude(error.message, "session")
       }).pipe(Effect.provide(clusterWith({}, { os }))))
   })
 }
@@ -71,6 +72,21 @@ describe("listContent", () => {
       assert.strictEqual((yield* list("App")).length, 30)
       assert.isAbove((yield* sent).filter((url) => url.includes("ContinuationToken")).length, 1)
     }).pipe(Effect.provide(clusterWith({}, { pageBytes: 500 }))))
+
+  it.effect("does not take a page that names itself as the next one for the end", () =>
+    Effect.gen(function* () {
+      const page = (token: string) =>
+        Fault.answer({
+          status: 200,
+          body: JSON.stringify({ StoreFiles: [], StoreFolders: [], ContinuationToken: token }),
+        })
+      const { inject } = yield* Emulator
+      yield* inject(page("App%5Ca"))
+      yield* inject(page("App%5Ca"))
+      const error = yield* failure(list("App"))
+      assert.strictEqual(error.reason._tag, "Malformed")
+      assert.include(error.message, "Cannot list App at one:19080: an answer that a gateway does not give")
+    }).pipe(Effect.provide(cluster)))
 
   it.effect("does not take a proxy's 404 page for a missing folder", () =>
     Effect.gen(function* () {
@@ -123,6 +139,43 @@ describe("content", () => {
     Effect.gen(function* () {
       yield* put("App/a.txt")
       assert.isTrue((yield* failure(copyContent({ source: "App", destination: "B" }))).isNotFound)
+    }).pipe(Effect.provide(cluster)))
+
+  it.effect("is never copied onto itself or what it lies in, which the cluster would delete first", () =>
+    Effect.gen(function* () {
+      yield* put("App/Code/a.txt")
+      for (const [source, destination] of [["App", "App"], ["App", "app"], ["App/Code", "APP"]] as const) {
+        const error = yield* failure(copyContent({ source, destination }))
+        assert.strictEqual(error.operation, "CopyImageStoreContent")
+        assert.include(error.message, `destination: ${source} is in ${destination}`)
+      }
+      assert.lengthOf(yield* sent, 1)
+      yield* put("App/_.dir", 0)
+      yield* copyContent({ source: "App", destination: "App2" })
+    }).pipe(Effect.provide(cluster)))
+
+  it.effect("is not copied by params that are wrong, and nothing is asked for them", () =>
+    Effect.gen(function* () {
+      for (
+        const params of [{ source: "a/../b" }, { source: "a/b", destination: "" }, {
+          source: "a/b",
+          timeout: 0,
+        }]
+      ) {
+        const error = yield* failure(copyContent({ destination: "c", ...params }))
+        assert.strictEqual(error.reason._tag, "InvalidParams")
+      }
+      assert.deepStrictEqual(yield* sent, [])
+    }).pipe(Effect.provide(cluster)))
+
+  it.effect("says that it could not be copied, also when the first question fails, in its own time", () =>
+    Effect.gen(function* () {
+      const { inject, requests } = yield* Emulator
+      yield* inject(Fault.certificateRequired)
+      const error = yield* failure(copyContent({ source: "a/b", destination: "c", timeout: 7 }))
+      assert.include(error.message, "Cannot copy a/b to c at one:19080")
+      assert.strictEqual(error.operation, "CopyImageStoreContent")
+      assert.include((yield* requests)[0]!.url, "timeout=7")
     }).pipe(Effect.provide(cluster)))
 
   it.effect("that is not there is deleted already", () =>

@@ -20,6 +20,7 @@ describe("ImageStorePath", () => {
       "App Type/é/文件.txt",
       "a/_.dir",
       "x".repeat(200),
+      "文".repeat(28),
       "a+b&c=d;e,f@g'h(i)!~",
       "a..b",
     ]
@@ -48,6 +49,11 @@ describe("ImageStorePath", () => {
       ["a/b./c", "trims"],
       ["a:b", "Windows"],
       ["x".repeat(201), "201 characters"],
+      ["文".repeat(29), "261 characters when it is escaped"],
+      ["😀".repeat(22), "264 characters when it is escaped"],
+      ["a\u00a0", "trims"],
+      ["\u3000a", "trims"],
+      ["a\ufeff/b", "trims"],
       ["\ud800", "surrogate"],
     ] as const
   ) {

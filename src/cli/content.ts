@@ -47,13 +47,16 @@ export const rm = (
 ): Effect.Effect<void, FabricError | CliError, FabricClient | Host | Output> =>
   Effect.gen(function* () {
     const { result } = yield* Output
-    const found = yes || (yield* confirm(path))
+    const found = yield* confirm(path, yes)
     yield* deleteContent({ path })
     yield* result(found ? `Deleted ${path}.` : `There was nothing at ${path}.`, { path, deleted: found })
   })
 
-/** Asks before a folder is deleted. Returns whether there is anything at the path. */
-const confirm = (path: string): Effect.Effect<boolean, FabricError | CliError, FabricClient | Host> =>
+/** Asks before a folder is deleted, unless the answer is known. Returns whether there is anything at the path. */
+const confirm = (
+  path: string,
+  yes: boolean,
+): Effect.Effect<boolean, FabricError | CliError, FabricClient | Host> =>
   Effect.gen(function* () {
     const { ask } = yield* Host
     const entries = yield* Effect.catchIf(
@@ -66,7 +69,7 @@ const confirm = (path: string): Effect.Effect<boolean, FabricError | CliError, F
     // A file is listed as itself.
     const isFile = only?._tag === "File" && others.length === 0 &&
       only.path.toLowerCase() === path.toLowerCase()
-    if (isFile) return true
+    if (isFile || yes) return true
     const files = entries.reduce((sum, entry) => sum + (entry._tag === "File" ? 1 : entry.fileCount), 0)
     const folder = `folder ${path} with ${count(files, "file")}`
     if (ask === undefined) return yield* CliError.usage(`Add --yes to delete ${folder} without being asked`)

@@ -83,6 +83,10 @@ describe("rm", () => {
         code: 0,
         out: "There was nothing at nowhere.",
       })
+      expect(JSON.parse((yield* imageStore(`rm nowhere --yes --json ${AT}`)).out)).toEqual({
+        path: "nowhere",
+        deleted: false,
+      })
     }).pipe(Effect.provide(store)))
 
   it.effect("sends nothing for a path that cannot be sent", () =>
@@ -101,7 +105,10 @@ describe("cp, du, info", () => {
     Effect.gen(function* () {
       expect(yield* imageStore(`cp App Copy ${AT}`)).toMatchObject({ code: 0, out: "Copied App to Copy." })
       expect(yield* (yield* Emulator).files).toHaveLength(7)
-      expect((yield* imageStore(`cp nowhere Copy ${AT}`)).code).toBe(1)
+      const none = yield* imageStore(`cp nowhere Copy ${AT}`)
+      expect(none.code).toBe(1)
+      expect(none.err).toContain("without the file _.dir")
+      expect((yield* imageStore(`cp App/b app ${AT}`)).code).toBe(2)
     }).pipe(Effect.provide(store)))
 
   it.effect("measures", () =>
