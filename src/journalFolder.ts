@@ -26,6 +26,7 @@ import {
   type Owner,
   patched,
 } from "./JournalEntry.ts"
+import { isRunning } from "./isRunning.ts"
 import { makeFolder } from "./makeFolder.ts"
 import { SessionId } from "./UploadSession.ts"
 
@@ -202,10 +203,10 @@ export const openFolder = (folder: string): Journal => {
   }
 }
 
-/** Whether a process other than `own` is at work. Of those elsewhere nothing can be known. */
+/** Whether a process other than `own` is at work. Of those elsewhere, and where it may not ask, nothing is known. */
 const isAlive = (other: Owner, own: Owner): boolean =>
   other.host !== own.host ||
-  (other.process === own.process ? other.start === own.start : isRunning(other.process))
+  (other.process === own.process ? other.start === own.start : isRunning(other.process) !== false)
 
 /** Changes a record. One that is forgotten by now does not come back. */
 const append = async (file: string, patch: JournalPatch, at: number): Promise<void> => {
@@ -250,14 +251,4 @@ const readIfThere = (file: string): Promise<string | undefined> =>
 const whenAbsent = <A>(value: A) => (cause: unknown): A => {
   if (codeOf(cause) === "ENOENT") return value
   throw cause
-}
-
-/** Asks the system without sending anything. Who may not ask takes the process for alive. */
-const isRunning = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (cause) {
-    return codeOf(cause) !== "ESRCH"
-  }
 }

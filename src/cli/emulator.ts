@@ -93,7 +93,7 @@ const cannotKeep = (data: string | undefined, defect: unknown): CliError => {
   return CliError.failed(
     data === undefined
       ? `Cannot start the emulator: ${reason}`
-      : `Cannot keep content in ${data} (${reason}); choose a folder that can be written with --data`,
+      : `Cannot keep content in ${data} (${reason}); choose another folder with --data`,
   )
 }
 

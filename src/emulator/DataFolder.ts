@@ -5,22 +5,36 @@
  * {data}/content/{n}        the bytes of one request body
  * {data}/files/{v}.json     one stored file: its path, and whose bytes it is made of
  * ```
- * All names are made up here, so no path that a client sends can reach the file system. A record is written
- * to a temporary name and renamed, after its bytes: a crash leaves either the whole file or none.
+ * All names are made up here, so no path that a client sends can reach the file system, and other names are left alone.
+ * A record is written to a temporary name and renamed, after its bytes: a crash leaves either the whole file or none.
  *
  * @module
  */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { Buffer } from "node:buffer"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { makeFolder } from "../makeFolder.ts"
 import type { Content, Segment, Sink, Storage, StoredFile } from "./Content.ts"
+import { claimFolder, writeWhole } from "./folderClaim.ts"
 import { keyOf, type Os } from "./StorePath.ts"
 
 /** A record as it is written. The key follows from the path. */
-interface Record extends Omit<StoredFile, "key" | "content"> {
-  readonly segments: ReadonlyArray<{ readonly name: string; readonly size: number }>
-}
+const Record = Schema.Struct({
+  path: Schema.String,
+  version: Schema.NonNegativeInt,
+  epoch: Schema.NonNegativeInt,
+  modified: Schema.Number,
+  sessionId: Schema.optional(Schema.String),
+  segments: Schema.Array(Schema.Struct({
+    name: Schema.String.pipe(Schema.pattern(/^\d*$/)),
+    size: Schema.NonNegativeInt,
+  })),
+})
+
+type Record = typeof Record.Type
+
+const readRecord = Schema.decodeUnknownOption(Schema.parseJson(Record))
 
 /** A storage that holds the file in which it writes open. */
 export interface DataFolder extends Storage {
@@ -31,15 +45,12 @@ const PIECE = 64 * 1024
 
 /**
  * Opens a data folder, made if need be. What no stored file needs is removed: staged chunks do not last.
- * Throws where the folder cannot be made or written.
+ * Throws where the folder is not an emulator's, is open already, or cannot be written.
  */
 export const openDataFolder = (folder: string, os: Os): DataFolder => {
   const contentFolder = path.join(folder, "content")
   const filesFolder = path.join(folder, "files")
-  for (const each of [contentFolder, filesFolder]) {
-    makeFolder(each)
-    tryToWrite(each)
-  }
+  const leave = claimFolder(folder, os, [contentFolder, filesFolder])
   const owners = new Map<string, number>()
   const open = new Set<DiskSink>()
   let last = 0
@@ -77,19 +88,20 @@ export const openDataFolder = (folder: string, os: Os): DataFolder => {
     },
     keep: (file) => {
       const { key: _, content, ...known } = file
-      const record: Record = {
-        ...known,
-        segments: content.segments.map(({ name, size }) => ({ name, size })),
-      }
-      writeWhole(recordName(file), JSON.stringify(record))
+      const segments = content.segments.map(({ name, size }) => ({ name, size }))
+      writeWhole(recordName(file), JSON.stringify({ ...known, segments } satisfies Record))
     },
     drop: (file) => fs.rmSync(recordName(file), { force: true }),
     retain,
     release,
     recover: () => {
+      const whole = (name: string, size: number) => sizeOf(path.join(contentFolder, name)) === size
       const files = readRecords(filesFolder)
+        // A power loss can leave less than was written.
+        .filter(({ segments }) => segments.every(({ name, size }) => size === 0 || whole(name, size)))
         .map(({ segments, ...record }): StoredFile => ({
           ...record,
+          sessionId: record.sessionId,
           key: keyOf(record.path, os),
           content: {
             size: segments.reduce((sum, { size }) => sum + size, 0),
@@ -103,14 +115,15 @@ export const openDataFolder = (folder: string, os: Os): DataFolder => {
         if (newest.get(file.key) === file) retain(file.content)
         else fs.rmSync(recordName(file), { force: true })
       }
-      for (const name of fs.readdirSync(contentFolder)) {
-        if (!owners.has(name)) fs.rmSync(path.join(contentFolder, name), { force: true, recursive: true })
-        else last = Math.max(last, Number(name))
+      for (const name of fs.readdirSync(contentFolder).filter((name) => /^\d+$/.test(name))) {
+        last = Math.max(last, Number(name))
+        if (!owners.has(name)) fs.rmSync(path.join(contentFolder, name))
       }
       return [...newest.values()]
     },
     close: () => {
       for (const sink of [...open]) sink.discard()
+      leave()
     },
   }
 }
@@ -160,25 +173,18 @@ const giveBack = ({ buffer, byteLength }: Uint8Array): void => {
   if (byteLength === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer?.(0)
 }
 
-/** A disk that cannot be written says so now, and not to the first upload. */
-const tryToWrite = (folder: string): void => {
-  const file = path.join(folder, "probe.tmp")
-  fs.writeFileSync(file, "")
-  fs.rmSync(file)
-}
-
-const writeWhole = (file: string, text: string): void => {
-  fs.writeFileSync(`${file}.tmp`, text)
-  fs.renameSync(`${file}.tmp`, file)
+/** Bytes of a file; `undefined` where there is none. */
+const sizeOf = (file: string): number | undefined => {
+  const found = fs.lstatSync(file, { throwIfNoEntry: false })
+  return found?.isFile() ? found.size : undefined
 }
 
 /** Records that are whole; what a crash cut off is removed. */
 const readRecords = (folder: string): Array<Record> =>
   fs.readdirSync(folder).flatMap((name) => {
     const file = path.join(folder, name)
-    if (name.endsWith(".json")) return [JSON.parse(fs.readFileSync(file, "utf8")) as Record]
-    fs.rmSync(file, { force: true, recursive: true })
-    return []
+    if (/^\d+\.json\.tmp$/.test(name)) fs.rmSync(file)
+    return /^\d+\.json$/.test(name) ? Option.toArray(readRecord(fs.readFileSync(file, "utf8"))) : []
   })
 
 const readPieces = function* (file: string): Generator<Uint8Array> {

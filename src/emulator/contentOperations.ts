@@ -36,9 +36,11 @@ export const list = (
   const folder = StorePath.normalize(path, state.os)
   const key = StorePath.keyOf(folder, state.os)
   const prefix = key === "" ? "" : key + separator
-  const token = StorePath.keyOf(StorePath.normalize(options.from ?? "", state.os), state.os)
+  const { from: given = "" } = options
+  const token = StorePath.keyOf(StorePath.normalize(given, state.os), state.os)
   // A folder goes on where its content begins: `sub.txt` comes before what is below `sub`, and was listed.
-  const isFolder = token !== "" && state.files.get(token) === undefined && !isEmpty(state, token + separator)
+  const isFolder = token !== "" && (given.endsWith(separator) || state.files.get(token) === undefined) &&
+    !isEmpty(state, token + separator)
   const from = isFolder ? token + separator : token
   const file = key === "" ? undefined : state.files.get(key)
   // Where a file and a folder share a name, Windows shows the folder and Linux the file.
@@ -50,17 +52,19 @@ export const list = (
   let room = options.pageBytes
   let open: { path: string; key: string; fileCount: number } | undefined
   let continuation = ""
-  const fits = (entry: string): boolean => {
+  const fits = (entry: string, token = entry): boolean => {
     // The first one always does, or there would be no end of pages.
     const first = room === options.pageBytes
     room -= estimate(entry)
     if (room >= 0 || first) return true
-    continuation = entry
+    continuation = token
     return false
   }
   const close = (): boolean => {
     if (open === undefined) return true
-    if (!fits(open.path)) return false
+    // A file of the same name was listed before; the separator says that it is not meant.
+    const alone = state.files.get(open.key) === undefined
+    if (!fits(open.path, alone ? open.path : open.path + separator)) return false
     folders.push({ path: open.path, fileCount: open.fileCount & 0xffff })
     open = undefined
     return true
@@ -150,7 +154,10 @@ export const copy = (
     StorePath.lowerCase(found.path).startsWith(source + separator) && found.key !== mark.key &&
     !skipped.has(nameOf(found.path))
   )
-  removeBelow(state, StorePath.keyOf(destination, state.os))
+  // What is there goes first, be it a file or a folder.
+  const destinationKey = StorePath.keyOf(destination, state.os)
+  state.files.delete(destinationKey)
+  removeBelow(state, destinationKey)
   for (const found of [...sources, mark]) {
     // The destination may lie in the source, and was deleted first.
     if (state.files.get(found.key) !== found) return ErrorCode.fileNotFound

@@ -1,11 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Stream from "effect/Stream"
 import { Buffer } from "node:buffer"
+import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as http from "node:http"
 import * as os from "node:os"
@@ -34,6 +37,13 @@ const texts = Effect.gen(function* () {
   const { files } = yield* Emulator
   return yield* Effect.forEach(yield* files, (file) => Effect.map(file.text, (text) => [file.path, text]))
 })
+
+/** Why an emulator does not take a folder. */
+const refusal = (data: string, os: "windows" | "linux" = "windows") =>
+  Effect.map(
+    Effect.exit(Effect.scoped(Layer.build(Emulator.layer({ data, os })))),
+    (exit) => Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "none",
+  )
 
 describe("a data folder", () => {
   it.scoped("keeps files between runs, and sessions not", () =>
@@ -131,15 +141,17 @@ describe("a data folder", () => {
         "a%2F..%2F..%2Fb",
       ]
       for (const system of ["windows", "linux"] as const) {
+        const folder = path.join(data, system)
         yield* Effect.forEach(names, (name) =>
           Effect.zipRight(putFile(name, "x"), Effect.ignore(upload(name, "y"))))
-          .pipe(with_(data, { os: system }))
+          .pipe(with_(folder, { os: system }))
+        assert.deepStrictEqual(fs.readdirSync(folder).sort(), ["content", "emulator.json", "files"])
+        for (const name of [...contentOf(folder), ...recordsOf(folder)]) {
+          assert.match(name, /^\d+(\.json)?$/)
+        }
       }
       assert.deepStrictEqual(fs.readdirSync(around), ["data"])
-      assert.deepStrictEqual(fs.readdirSync(data).sort(), ["content", "files"])
-      for (const name of [...contentOf(data), ...recordsOf(data)]) {
-        assert.match(name, /^\d+(\.json)?$/)
-      }
+      assert.deepStrictEqual(fs.readdirSync(data).sort(), ["linux", "windows"])
     }))
 
   it.scoped("lists empty files, which have no bytes to keep", () =>
@@ -229,14 +241,93 @@ describe("a data folder", () => {
       fs.symlinkSync(path.join(around, "missing", "folder"), nowhere)
       const file = path.join(around, "file")
       fs.writeFileSync(file, "")
-      const blocked = path.join(around, "blocked")
-      fs.mkdirSync(blocked)
-      fs.writeFileSync(path.join(blocked, "files"), "")
       // Node's own `mkdirSync` with `recursive` never ends for the first two.
-      for (const data of [...process.platform === "linux" ? ["/proc/nope"] : [], nowhere, file, blocked]) {
-        const exit = yield* Effect.exit(Layer.build(Emulator.layer({ data })))
-        assert.match(String(exit), /ENOENT|ENOTDIR/, data)
+      for (const data of [...process.platform === "linux" ? ["/proc/nope"] : [], nowhere, file]) {
+        assert.match(yield* refusal(data), /ENOENT|ENOTDIR/, data)
       }
+    }))
+
+  it.scoped("that somebody else made is left as it is", () =>
+    Effect.gen(function* () {
+      const { around, data } = yield* folder
+      const site = path.join(around, "site")
+      for (const place of ["content/posts", "files/img"]) {
+        fs.mkdirSync(path.join(site, place), { recursive: true })
+        fs.writeFileSync(path.join(site, place, "a.md"), "mine")
+      }
+      assert.include(yield* refusal(site), "no emulator made it: there is content in it")
+      yield* putFile("a", "1").pipe(with_(data))
+      // Somebody else's files in a folder of ours.
+      for (const place of ["content", "files"]) {
+        fs.writeFileSync(path.join(data, place, "notes.txt"), "mine")
+        fs.mkdirSync(path.join(data, place, "more"))
+      }
+      fs.writeFileSync(path.join(data, "files", "package.json"), "{}")
+      assert.deepStrictEqual(yield* texts.pipe(with_(data)), [["a", "1"]])
+      assert.deepStrictEqual(contentOf(data).sort(), ["1", "more", "notes.txt"])
+      assert.deepStrictEqual(recordsOf(data).sort(), ["1.json", "more", "notes.txt", "package.json"])
+      assert.deepStrictEqual(fs.readdirSync(site, { recursive: true }).length, 6)
+    }))
+
+  it.scoped("is no way out of itself, by links or by names in records", () =>
+    Effect.gen(function* () {
+      const { around, data } = yield* folder
+      yield* putFile("a", "1").pipe(with_(data))
+      const victim = path.join(around, "victim")
+      fs.writeFileSync(victim, "secret")
+      const record = JSON.parse(fs.readFileSync(path.join(data, "files", "1.json"), "utf8"))
+      for (const [version, name] of [[7, "../../victim"], [8, victim], [9, "link"]] as const) {
+        fs.writeFileSync(
+          path.join(data, "files", `${version}.json`),
+          JSON.stringify({ ...record, path: `x${version}`, version, segments: [{ name, size: 6 }] }),
+        )
+      }
+      fs.symlinkSync(victim, path.join(data, "content", "link"))
+      fs.symlinkSync(victim, path.join(data, "content", "10"))
+      assert.deepStrictEqual(yield* texts.pipe(with_(data)), [["a", "1"]])
+      assert.strictEqual(fs.readFileSync(victim, "utf8"), "secret")
+      const out = path.join(around, "out")
+      fs.mkdirSync(out)
+      fs.writeFileSync(path.join(out, "1"), "mine")
+      fs.rmSync(path.join(data, "content"), { recursive: true })
+      fs.symlinkSync(out, path.join(data, "content"))
+      assert.include(yield* refusal(data), "content in it is no folder of its own")
+      assert.deepStrictEqual(fs.readdirSync(out), ["1"])
+    }))
+
+  it.scoped("belongs to one emulator at a time, of one system", () =>
+    Effect.gen(function* () {
+      const { data } = yield* folder
+      yield* Effect.gen(function* () {
+        assert.include(yield* refusal(data), `process ${process.pid} has it open`)
+        yield* putFile("App/a", "1")
+      }).pipe(with_(data))
+      assert.include(yield* refusal(data, "linux"), "an emulator for windows stored")
+      const lock = path.join(data, "lock")
+      assert.isFalse(fs.existsSync(lock))
+      fs.writeFileSync(lock, String(process.ppid))
+      assert.include(yield* refusal(data), `process ${process.ppid} has it open`)
+      const { pid } = spawnSync(process.execPath, ["--version"])
+      // What a crash left is no lock.
+      for (const left of [String(pid), ""]) {
+        fs.writeFileSync(lock, left)
+        assert.deepStrictEqual(yield* texts.pipe(with_(data)), [["App/a", "1"]])
+      }
+    }))
+
+  it.scoped("loses what a power loss took, and nothing else", () =>
+    Effect.gen(function* () {
+      const { data } = yield* folder
+      yield* Effect.forEach(["a", "b", "c", "d"], (name) => putFile(name, `of ${name}`)).pipe(with_(data))
+      fs.writeFileSync(path.join(data, "files", "1.json"), "")
+      fs.rmSync(path.join(data, "content", "2"))
+      fs.truncateSync(path.join(data, "content", "4"), 1)
+      yield* Effect.gen(function* () {
+        assert.deepStrictEqual(yield* texts, [["c", "of c"]])
+        yield* putFile("e", "of e")
+        assert.deepStrictEqual(yield* texts, [["c", "of c"], ["e", "of e"]])
+      }).pipe(with_(data))
+      assert.deepStrictEqual(yield* texts.pipe(with_(data)), [["c", "of c"], ["e", "of e"]])
     }))
 
   it.scoped("is made with the folders above it", () =>
@@ -244,7 +335,7 @@ describe("a data folder", () => {
       const { data } = yield* folder
       const deep = path.join(data, "a", "b")
       yield* putFile("x", "1").pipe(with_(deep))
-      assert.deepStrictEqual(fs.readdirSync(deep).sort(), ["content", "files"])
+      assert.deepStrictEqual(fs.readdirSync(deep).sort(), ["content", "emulator.json", "files"])
       assert.lengthOf(contentOf(deep), 1)
     }))
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import { Buffer } from "node:buffer"
@@ -359,6 +360,18 @@ describe("the gateway", () => {
       files: Object.fromEntries(Array.from({ length: 65537 }, (_, n) => [`App/${n}`, ""])),
     })))
 
+  it.effect("puts a folder in the place of a file and of a folder of that name", () =>
+    Effect.gen(function* () {
+      const { files } = yield* Emulator
+      assert.strictEqual((yield* copy("App", "Old")).status, 200)
+      assert.deepStrictEqual((yield* files).map(({ path }) => path), [
+        "App/_.dir",
+        "App/a",
+        "Old/_.dir",
+        "Old/a",
+      ])
+    }).pipe(with_({ files: { "App/_.dir": "", "App/a": "1", "Old": "file", "Old/stray": "2" } })))
+
   it.effect("copies nothing into a folder that lies in the source, but deletes it", () =>
     Effect.gen(function* () {
       const { files } = yield* Emulator
@@ -402,6 +415,30 @@ describe("a listing", () => {
         }).pipe(with_({ os, pageBytes, files })))
     }
   }
+
+  it.effect("is the same in pages as in one piece, also where a file and a folder share a name", () =>
+    Effect.gen(function* () {
+      const names = FastCheck.array(FastCheck.constantFrom("a", "a.txt", "b", "B", "a b"), {
+        minLength: 1,
+        maxLength: 3,
+      })
+      yield* Effect.promise(() =>
+        FastCheck.assert(
+          FastCheck.asyncProperty(
+            FastCheck.array(names, { minLength: 1, maxLength: 12 }),
+            FastCheck.constantFrom("windows" as const, "linux" as const),
+            FastCheck.integer({ min: 1, max: 400 }),
+            async (paths, os, pageBytes) => {
+              const files = Object.fromEntries(paths.map((path) => [["App", ...path].join("/"), "x"]))
+              const of = (pageBytes: number) =>
+                Effect.runPromise(Effect.provide(pages("App"), Emulator.layer({ os, pageBytes, files })))
+              assert.deepStrictEqual((await of(pageBytes)).sort(), (await of(1e6)).sort())
+            },
+          ),
+          { numRuns: 300 },
+        )
+      )
+    }))
 
   it.effect("names folders as they were sent, whatever their letters are in lower case", () =>
     Effect.gen(function* () {
