@@ -95,6 +95,15 @@ export class Exchange {
     return kind === "Refuse" ? REFUSED : kind === "Reset" ? RESET : undefined
   }
 
+  /** Nothing that is still to come of the body changes the answer: the gateway does not wait for it (protocol.md 1.1). */
+  get decided(): boolean {
+    return this.refusal !== undefined || this.tooLarge
+  }
+
+  private get tooLarge(): boolean {
+    return !this.isUpload && this.record.method !== "GET" && this.record.bodyBytes > LARGEST_BODY
+  }
+
   /** Some bytes of the body, whose memory becomes the storage's: no copy is made. */
   receive(bytes: Uint8Array): void {
     this.record.bodyBytes += bytes.byteLength
@@ -156,9 +165,7 @@ export class Exchange {
     const { fault, route } = this
     if (fault?._tag === "Answer") return this.settle(fault.reply, now)
     if (this.refusal !== undefined || route === undefined) return this.settle(this.refusal!, now)
-    if (!this.isUpload && this.record.method !== "GET" && this.record.bodyBytes > LARGEST_BODY) {
-      return this.settle(Reply.error(ErrorCode.messageTooLarge), now)
-    }
+    if (this.tooLarge) return this.settle(Reply.error(ErrorCode.messageTooLarge), now)
     if (this.diskFailed) return this.settle(Reply.error(ErrorCode.ioError), now)
     const deadline = now + route.timeout
     if (fault?._tag === "FailOver") this.gateway.state.failOver(now, fault.millis)

@@ -40,7 +40,7 @@ const send = (
   if (head === undefined) return new HttpClientError.RequestError({ request, reason: "InvalidUrl" })
   const exchange = gateway.open(head, clock.unsafeCurrentTimeMillis())
   if (exchange.early !== undefined) return finish(exchange, exchange.early, request, clock)
-  const body = upload(gateway, exchange, request, clock)
+  const body = exchange.decided ? undefined : upload(gateway, exchange, request, clock)
   const complete = Effect.suspend(() =>
     finish(exchange, exchange.complete(clock.unsafeCurrentTimeMillis()), request, clock)
   )

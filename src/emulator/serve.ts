@@ -45,8 +45,9 @@ export const listen = (
     const log = logs ? (line: string) => run(Effect.logWithLevel(logLevel, line)) : undefined
     const answer = handler(gateway, clock, run, log)
     const server = http.createServer({ requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE })
-    server.on("request", answer)
-    server.on("checkExpectation", answer)
+    server.on("request", (request, response) => answer(request, response))
+    server.on("checkExpectation", (request, response) => answer(request, response))
+    server.on("checkContinue", (request, response) => answer(request, response, true))
     server.on("clientError", (_, socket) => refuse(socket as Socket))
     server.on("connection", (socket) => socket.setNoDelay(true))
     yield* Effect.acquireRelease(
@@ -76,14 +77,14 @@ const refuse = (socket: Socket): void => {
 
 /**
  * Plain functions from the request to its answer: fibers start only where time has to pass, and where a log
- * line is wanted.
+ * line is wanted. `asks`: the body comes only when it is called for (`Expect: 100-continue`).
  */
 const handler = (
   gateway: Gateway,
   clock: Clock.Clock,
   run: (effect: Effect.Effect<void>) => void,
   log: ((line: string) => void) | undefined,
-): http.RequestListener => {
+): (request: http.IncomingMessage, response: http.ServerResponse, asks?: boolean) => void => {
   const now = () => clock.unsafeCurrentTimeMillis()
   const date = httpDate(now)
 
@@ -100,7 +101,7 @@ const handler = (
     log?.(requestLine(exchange.record, end, now()))
   }
 
-  return (request, response) => {
+  return (request, response, asks = false) => {
     const { rawHeaders } = request
     // Not `request.headers`, which would be put together for this alone.
     const host = headerOf(rawHeaders, "host") ?? ""
@@ -113,22 +114,31 @@ const handler = (
     }, now())
     response.on("error", ignore)
     if (exchange.early !== undefined) return finish(exchange, exchange.early, response)
-    let complete = false
+    let begun = false
     /** When the bytes that have come would be through the line. */
     let through = 0
+    const begin = () => {
+      if (begun) return
+      begun = true
+      finish(exchange, exchange.complete(now()), response)
+    }
     // Also where there is no body: an answer that overtakes the end of its request costs more, above all on Deno.
     request.on("end", () => {
-      complete = true
-      const done = () => finish(exchange, exchange.complete(now()), response)
       // The end follows the last bytes at once, pause or no pause.
       const wait = through === 0 ? 0 : through - now()
-      if (wait > 0) after(wait, done)
-      else done()
+      if (wait > 0) after(wait, begin)
+      else begin()
     })
     if (hasNoBody(rawHeaders)) return void request.resume()
+    if (exchange.decided) {
+      // One who asks whether to send a body may not send it now, so what comes next could not be read.
+      if (asks) response.shouldKeepAlive = false
+      begin()
+    } else if (asks) response.writeContinue()
     request.on("error", ignore)
     request.on("data", (bytes: Buffer) => {
       exchange.receive(bytes)
+      if (exchange.decided) begin()
       const wait = gateway.line.take(bytes.byteLength, now())
       if (wait < 1) return
       through = now() + wait
@@ -136,7 +146,7 @@ const handler = (
       after(wait, () => request.resume())
     })
     request.on("close", () => {
-      if (!complete) exchange.cut()
+      if (!begun) exchange.cut()
     })
   }
 }

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as TestClock from "effect/TestClock"
+import { Buffer } from "node:buffer"
 import * as net from "node:net"
 import { Emulator, Fault } from "../../src/emulator/mod.ts"
 import { S } from "./support/calls.ts"
@@ -32,6 +33,56 @@ describe("the served emulator", () => {
           "Connection: close\r\n\r\n" +
           `{"Error":{"Code":"NotFound","Message":"Null"}}`,
       )
+    }))
+
+  for (
+    const [name, head, status] of [
+      ["an unknown route", "PUT /ImageStore/$/Nothing?api-version=6.0", 400],
+      ["a missing api-version", "PUT /ImageStore/a", 400],
+      [
+        "a range that cannot be",
+        `PUT /ImageStore/a/$/UploadChunk?session-id=${S}&api-version=6.0 HTTP/1.1\r\nContent-Range: bytes 10-5/20`,
+        400,
+      ],
+      ["another cluster's id", "PUT /ImageStore/a?api-version=6.0 HTTP/1.1\r\nClusterId: other", 403],
+    ] as const
+  ) {
+    it.scoped(`does not wait for the body to refuse ${name}`, () =>
+      Effect.gen(function* () {
+        const { emulator, url } = yield* Emulator.serve({ port: 0, clusterId: "own" }).pipe(
+          Logger.withMinimumLogLevel(LogLevel.None),
+        )
+        const [line, ...headers] = head.split(/ HTTP\/1.1\r\n/)
+        // The body never comes.
+        const { text } = yield* talk(
+          url,
+          `${line} HTTP/1.1\r\n${
+            [...headers, close].join("\r\n")
+          }Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n`,
+        )
+        assert.deepStrictEqual(statusLines(text).map((line) => line.split(" ")[1]), [String(status)])
+        assert.strictEqual(yield* emulator.leaked, 0)
+      }))
+  }
+
+  it.scoped("asks for the body where it wants it, and for no more of one that is too large", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve
+      const put = yield* talk(
+        url,
+        `PUT /ImageStore/a?api-version=6.0 HTTP/1.1\r\n${close}Content-Length: 3\r\nExpect: 100-continue\r\n\r\nabc`,
+      )
+      assert.deepStrictEqual(statusLines(put.text), ["HTTP/1.1 100 Continue", "HTTP/1.1 200 OK"])
+      const copy = yield* talk(
+        url,
+        Buffer.concat([
+          Buffer.from(
+            `POST /ImageStore/$/Copy?api-version=6.0 HTTP/1.1\r\n${close}Content-Length: 9000000\r\n\r\n`,
+          ),
+          Buffer.alloc(4 * 1024 * 1024 + 1, " "),
+        ]),
+      )
+      assert.include(statusLines(copy.text)[0], "413 FABRIC_E_MESSAGE_TOO_LARGE")
     }))
 
   it.scoped("answers pipelined requests in their order", () =>
