@@ -1,7 +1,7 @@
 /**
  * The emulator with a data folder. Its first line is its URL. It answers `"memory"` with the most bytes that it has held,
- * by the system's books, and `{"read":path}` with how a stored file comes out: piece by piece, into a hash. Ends with its
- * input.
+ * by the system's books, and with how a stored file comes out: `{"hash":path}` by its own `sha256`, `{"read":path}` as a
+ * stream, piece by piece. Ends with its input.
  *
  * @module
  */
@@ -15,17 +15,24 @@ import * as process from "node:process"
 import * as Readline from "node:readline"
 import { Emulator, type EmulatorShape } from "../../src/emulator/mod.ts"
 
-type Question = "memory" | { readonly read: string }
+type Question = "memory" | { readonly read: string } | { readonly hash: string }
 
 const peak = (): number => Number(/VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]) * 1024
 
-const read = ({ files }: EmulatorShape, path: string) =>
+const find = ({ files }: EmulatorShape, path: string) =>
+  Effect.flatMap(files, (all) => Effect.fromNullable(all.find((file) => file.path === path)))
+
+const answer = (emulator: EmulatorShape, question: Question) =>
   Effect.gen(function* () {
-    const file = (yield* files).find((file) => file.path === path)
-    if (file === undefined) return { size: -1, sha256: "" }
+    if (question === "memory") return peak()
+    if ("hash" in question) {
+      const { sha256, size } = yield* find(emulator, question.hash)
+      return { size, sha256: yield* sha256 }
+    }
+    const { stream } = yield* find(emulator, question.read)
     const hash = createHash("sha256")
     let size = 0
-    yield* Stream.runForEach(file.stream, (piece) =>
+    yield* Stream.runForEach(stream, (piece) =>
       Effect.sync(() => {
         hash.update(piece)
         size += piece.byteLength
@@ -38,12 +45,7 @@ const serve = Effect.gen(function* () {
   console.log(url)
   yield* Effect.promise(async () => {
     for await (const line of Readline.createInterface({ input: process.stdin })) {
-      const question = JSON.parse(line) as Question
-      console.log(
-        JSON.stringify(
-          question === "memory" ? peak() : await Effect.runPromise(read(emulator, question.read)),
-        ),
-      )
+      console.log(JSON.stringify(await Effect.runPromise(answer(emulator, JSON.parse(line) as Question))))
     }
   })
 })

@@ -9,8 +9,8 @@ export interface Segment {
   readonly size: number
   /** Its name in the data folder. Empty in memory. */
   readonly name: string
-  /** Reads the bytes from the start. */
-  readonly read: () => Iterable<Uint8Array>
+  /** Reads the bytes from the start. Pieces in passing are good until the next one comes. */
+  readonly read: (inPassing: boolean) => Iterable<Uint8Array>
 }
 
 /** The bytes of a chunk or of a file: segments one after the other. Joining copies nothing. */
@@ -79,9 +79,9 @@ export const join = (contents: ReadonlyArray<Content>): Content => ({
 export const isDiskError = (error: unknown): boolean =>
   error instanceof Error && /^E(?!RR_)[A-Z0-9]+$/.test((error as NodeJS.ErrnoException).code ?? "")
 
-/** All bytes of a content, in pieces. */
-export const read = function* (content: Content): Generator<Uint8Array> {
-  for (const segment of content.segments) yield* segment.read()
+/** All bytes of a content, in pieces. In passing, a piece is good until the next one comes. */
+export const read = function* (content: Content, inPassing = false): Generator<Uint8Array> {
+  for (const segment of content.segments) yield* segment.read(inPassing)
 }
 
 /** The bytes of a body, in the pieces in which they arrived. */

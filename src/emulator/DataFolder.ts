@@ -58,7 +58,7 @@ export const openDataFolder = (folder: string, os: Os): DataFolder => {
   const segment = (name: string, size: number): Segment => ({
     name,
     size,
-    read: () => readPieces(path.join(contentFolder, name)),
+    read: (inPassing) => readPieces(path.join(contentFolder, name), inPassing),
   })
   const retain = (content: Content): void => {
     for (const { name } of content.segments) owners.set(name, (owners.get(name) ?? 0) + 1)
@@ -187,11 +187,12 @@ const readRecords = (folder: string): Array<Record> =>
     return /^\d+\.json$/.test(name) ? Option.toArray(readRecord(fs.readFileSync(file, "utf8"))) : []
   })
 
-const readPieces = function* (file: string): Generator<Uint8Array> {
+const readPieces = function* (file: string, inPassing: boolean): Generator<Uint8Array> {
   const handle = fs.openSync(file, "r")
   try {
+    let piece: Uint8Array | undefined
     for (;;) {
-      const piece = Buffer.allocUnsafe(PIECE)
+      if (!inPassing || piece === undefined) piece = Buffer.allocUnsafe(PIECE)
       const read = fs.readSync(handle, piece)
       if (read === 0) return
       yield piece.subarray(0, read)
