@@ -136,7 +136,12 @@ export class FabricError extends Base {
 export const mayArrive = (reason: FabricErrorReason): boolean =>
   reason._tag === "TimedOut" ||
   (reason._tag === "Unreachable" && reason.sent === "maybe") ||
-  (reason._tag === "Rejected" && reason.status >= 500)
+  (reason._tag === "Rejected" && (reason.status >= 500 || reason.status === 408))
+
+/** Whether nobody is at work on a failed request any more: the gateway has answered, or its time is over. */
+export const isOver = (reason: FabricErrorReason): boolean =>
+  // Without a code it was a proxy that had enough; the gateway behind it goes on for as long as it was given.
+  (reason._tag === "Rejected" && reason.code !== undefined) || reason._tag === "TimedOut"
 
 /** Deno does not let the program use the network, and will not the next time either. */
 const FORBIDDEN = "NotCapable"

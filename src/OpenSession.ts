@@ -10,7 +10,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { deleteUploadSession } from "./deleteUploadSession.ts"
 import { FabricClient } from "./FabricClient.ts"
-import { type FabricError, type FabricErrorReason, mayArrive } from "./FabricError.ts"
+import { type FabricError, type FabricErrorReason, isOver, mayArrive } from "./FabricError.ts"
 import type { Journal, JournalEntry, JournalError } from "./JournalEntry.ts"
 import { Patience } from "./Patience.ts"
 import { arrived } from "./ranges.ts"
@@ -41,6 +41,8 @@ export interface SessionHooks {
   readonly sending: (range: ByteRange) => Effect.Effect<void>
   /** So many more bytes of the chunk are out. */
   readonly out: (range: ByteRange, bytes: number) => void
+  /** What became of the commit cannot be told: it may still be running. */
+  readonly unsettled: () => void
   /** An attempt failed and is repeated. */
   readonly retried: (error: FabricError) => Effect.Effect<void>
   /** Nothing is sent again before this time, in milliseconds since 1970: a lost chunk may still arrive. */
@@ -53,6 +55,7 @@ export interface SessionHooks {
 /** One session, from its record before the first chunk to its death. */
 export class OpenSession {
   readonly sessionId: SessionId
+  readonly path: string
   /** Set when the session cannot be brought to an end; its error has been the result of a chunk. */
   broken: Broken | undefined
   readonly #entry: JournalEntry
@@ -79,6 +82,7 @@ export class OpenSession {
     hooks: SessionHooks,
   ) {
     this.sessionId = entry.sessionId
+    this.path = entry.path
     this.#entry = entry
     this.#begun = begun
     this.#quietAt = entry.quietAt
@@ -113,13 +117,16 @@ export class OpenSession {
       Effect.either(putChunkOnce(
         { path, sessionId: this.sessionId, range, size, bytes, timeout: CHUNK_TIMEOUT },
         {
-          out: (bytes) => this.#hooks.out(range, bytes),
+          out: (bytes) => {
+            this.#patience.note(clock.unsafeCurrentTimeMillis())
+            this.#hooks.out(range, bytes)
+          },
           over: (reason) => this.#noteUnanswered(reason, clock.unsafeCurrentTimeMillis()),
         },
       ))
     )
 
-    const attempt = (repeat: number): Effect.Effect<void, FabricError, FabricClient> =>
+    const attempt = (repeat: number): Effect.Effect<void, FabricError | JournalError, FabricClient> =>
       Effect.flatMap(Effect.zipRight(this.#hooks.sending(range), send), (result) => {
         if (Either.isRight(result)) return this.#arrived(range)
         const error = result.left
@@ -141,14 +148,15 @@ export class OpenSession {
         }
         // The primary moved between the gateway's look and the chunk (protocol.md 4.3): the next one opens the session again.
         if (!error.isRetryable && !error.isNotFound) return error
-        const again = Effect.suspend(() => attempt(repeat + 1))
+        // How long a dead run's last request may be under way is reckoned from what it wrote last.
+        const again = Effect.zipRight(this.#touch, Effect.suspend(() => attempt(repeat + 1)))
         const wait = Effect.zipRight(this.#hooks.retried(error), this.#patience.wait(repeat, error))
         if (!mayArrive(reason)) return Effect.zipRight(wait, again)
         return Effect.zipRight(wait, unlessArrived(again))
       })
 
     /** Looks, and once more when nothing can arrive any more. */
-    const unlessArrived = (send: Effect.Effect<void, FabricError, FabricClient>) =>
+    const unlessArrived = (send: Effect.Effect<void, FabricError | JournalError, FabricClient>) =>
       Effect.flatMap(this.#has(range), (has) =>
         has ? this.#arrived(range) : Effect.zipRight(
           this.#untilQuiet,
@@ -195,12 +203,14 @@ export class OpenSession {
               asked,
               // A join takes its time, and may have to be asked for again.
               patience: new Patience(this.#patience.limit + 2 * commitTimeout(size) * 1000, now),
+              repeats: this.#touch,
               unanswered: () => this.#mayCommit = true,
             }))),
           Effect.tapError((error) =>
-            Effect.sync(() =>
+            Effect.sync(() => {
               this.#unsettled = error._tag === "FabricError" && (error.isRetryable || this.#mayCommit)
-            )
+              if (this.#unsettled) this.#hooks.unsettled()
+            })
           ),
           Effect.uninterruptible,
         ))
@@ -220,6 +230,10 @@ export class OpenSession {
       Effect.zipRight(endSession(this.sessionId, this.#quietAt), this.#journal.remove(this.sessionId)),
     )
   })
+
+  get #touch(): Effect.Effect<void, JournalError> {
+    return this.#journal.update(this.sessionId, {})
+  }
 
   #arrived(range: ByteRange): Effect.Effect<void> {
     return Effect.zipRight(this.#patience.progress, this.#hooks.arrived(range))
@@ -241,9 +255,7 @@ export class OpenSession {
   /** An attempt to send a chunk failed now. */
   #noteUnanswered(reason: FabricErrorReason | undefined, now: number): void {
     if (reason === undefined || !mayArrive(reason)) return
-    // An error answer comes when the gateway has given up on the chunk; without one its timeout may still run.
-    const answered = reason._tag === "Rejected" || reason._tag === "TimedOut"
-    this.#quietAt = Math.max(this.#quietAt, now + GRACE + (answered ? 0 : CHUNK_TIMEOUT * 1000))
+    this.#quietAt = Math.max(this.#quietAt, now + GRACE + (isOver(reason) ? 0 : CHUNK_TIMEOUT * 1000))
   }
 
   readonly #untilQuiet: Effect.Effect<void> = Effect.suspend(() =>

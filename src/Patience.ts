@@ -12,30 +12,39 @@ import { askedDelay, FabricError } from "./FabricError.ts"
 const FIRST_DELAY = 500
 const LONGEST_DELAY = 10_000
 
+/** When something got further last, in milliseconds since 1970: one for all that belongs together. */
+export interface Pulse {
+  last: number
+}
+
 /** The time that something may take without getting further. */
 export class Patience {
   /** Milliseconds. */
   readonly limit: number
   readonly #retried: (error: FabricError) => Effect.Effect<void>
-  #since: number
+  readonly #pulse: Pulse
 
   /** `limit` and `now` are milliseconds. `retried` hears of what {@link Patience.persist} repeats. */
   constructor(
     limit: number,
     now: number,
     retried: (error: FabricError) => Effect.Effect<void> = () => Effect.void,
+    pulse: Pulse = { last: now },
   ) {
     this.limit = limit
-    this.#since = now
+    this.#pulse = pulse
     this.#retried = retried
   }
 
   /** Something got further. */
   readonly progress: Effect.Effect<void> = Effect.clockWith((clock) =>
-    Effect.sync(() => {
-      this.#since = clock.unsafeCurrentTimeMillis()
-    })
+    Effect.sync(() => this.note(clock.unsafeCurrentTimeMillis()))
   )
+
+  /** Something got further at that time. */
+  note(now: number): void {
+    this.#pulse.last = now
+  }
 
   /**
    * Waits before repeat number `repeat`, counted from 0, and as long as the cluster asks; fails with `error` when the
@@ -43,7 +52,7 @@ export class Patience {
    */
   readonly wait = (repeat: number, error: FabricError): Effect.Effect<void, FabricError> =>
     Effect.clockWith((clock) => {
-      const left = this.#since + this.limit - clock.unsafeCurrentTimeMillis()
+      const left = this.#pulse.last + this.limit - clock.unsafeCurrentTimeMillis()
       if (left <= 0) return error
       const delay = Math.min(FIRST_DELAY * 2 ** repeat, LONGEST_DELAY)
       return Effect.flatMap(

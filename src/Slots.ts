@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type FabricErrorReason, mayArrive } from "./FabricError.ts"
 import { chunkMemory, Hasher } from "./Hasher.ts"
+import type { Pulse } from "./Patience.ts"
 
 /** One who wants a slot. Whoever is interrupted gives back by it what it had, whether it knew or not. */
 interface Ticket {
@@ -27,6 +28,10 @@ export class Slots {
   readonly #most: number
   readonly #buffers: Array<Uint8Array> = []
   readonly #waiting: Array<Ticket> = []
+  /** When anything in these slots got further: an upload is given up as a whole. */
+  readonly pulse: Pulse = { last: 0 }
+  /** A commit may still be running, for all that is known: what is at its path must not be touched. */
+  unsettled = false
   /** Hashes what the slots read. */
   readonly hasher: Hasher = new Hasher()
   #limit: number

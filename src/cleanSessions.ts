@@ -83,7 +83,12 @@ const clean = (
     return yield* Effect.scoped(Effect.gen(function* () {
       const own = yield* taken(entry)
       if (Option.isNone(own)) return { _tag: "Taken" } as const
-      yield* endTaken(own.value)
+      yield* endTaken(own.value, (until) =>
+        Effect.logInfo(
+          `Session ${entry.sessionId} may still get a chunk or its commit; waiting until ${
+            new Date(until).toISOString()
+          } at most`,
+        ))
       return { _tag: "Deleted" } as const
     })).pipe(Effect.catchAll((error) => Effect.succeed({ _tag: "Failed", error } as const)))
   })

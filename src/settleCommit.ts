@@ -11,6 +11,7 @@ import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import { listContent } from "./ImageStore.ts"
 import type { File } from "./ImageStoreContent.ts"
+import type { JournalError } from "./JournalEntry.ts"
 import type { Patience } from "./Patience.ts"
 import type { SessionId } from "./UploadSession.ts"
 import { commitUploadSession, getUploadSession } from "./uploadSessions.ts"
@@ -51,10 +52,12 @@ export const settleCommit = (
     readonly before: string | undefined
     readonly asked: boolean
     readonly patience: Patience
+    /** Run before each request but the first. */
+    readonly repeats: Effect.Effect<void, JournalError>
     /** A request got no answer that settles anything: the commit may be running. */
     readonly unanswered: () => void
   },
-): Effect.Effect<CommitOutcome, FabricError, FabricClient> => {
+): Effect.Effect<CommitOutcome, FabricError | JournalError, FabricClient> => {
   const { before, path, patience, sessionId, size } = options
   const isThere = Effect.map(
     patience.persist(findFile(path)),
@@ -67,7 +70,7 @@ export const settleCommit = (
       once,
     ))
 
-  const attempt = (repeat: number): Effect.Effect<CommitOutcome, FabricError, FabricClient> =>
+  const attempt = (repeat: number): Effect.Effect<CommitOutcome, FabricError | JournalError, FabricClient> =>
     Effect.flatMap(commit, (result) => {
       const first = repeat === 0 && !options.asked
       if (Either.isRight(result)) {
@@ -78,7 +81,10 @@ export const settleCommit = (
       const error = result.left
       if (error.isRetryable) {
         options.unanswered()
-        return Effect.zipRight(patience.wait(repeat, error), Effect.suspend(() => attempt(repeat + 1)))
+        return patience.wait(repeat, error).pipe(
+          Effect.zipRight(options.repeats),
+          Effect.zipRight(Effect.suspend(() => attempt(repeat + 1))),
+        )
       }
       return isRefusal(error)
         ? (first

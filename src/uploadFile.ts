@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { setImmediate } from "node:timers"
-import { endTaken, inherit, type Inheritance } from "./adopt.ts"
+import { endLeft, endTaken, inherit, type Inheritance } from "./adopt.ts"
 import { deleteUploadSession } from "./deleteUploadSession.ts"
 import type { Body } from "./Exchange.ts"
 import type { FabricClient } from "./FabricClient.ts"
@@ -25,13 +25,13 @@ import { chunksOf, sizeOf } from "./ranges.ts"
 import { commitTimeout } from "./settleCommit.ts"
 import { Slots } from "./Slots.ts"
 import { type OpenSource, withSource } from "./Source.ts"
-import type {
-  FileSummary,
-  Source,
+import {
+  type FileSummary,
+  type Source,
   SourceError,
-  UploadError,
-  UploadEvent,
-  UploadOptions,
+  type UploadError,
+  type UploadEvent,
+  type UploadOptions,
 } from "./UploadEvent.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"
@@ -79,7 +79,15 @@ export const uploadFile = (
       (path) =>
         Effect.scoped(Effect.flatMap(
           Slots.make(options.concurrency ?? uploadDefaults.concurrency),
-          (slots) => uploadInSlots(slots, source, path, options, emit),
+          (slots) =>
+            uploadInSlots(
+              slots,
+              source,
+              path,
+              options,
+              emit,
+              endLeft((entry) => entry.path === path, waitingOf(path, emit)),
+            ),
         )),
     )
   )
@@ -137,23 +145,32 @@ export const validated = (
   return Effect.succeed(decoded.right)
 }
 
-/** Uploads one file in the slots that a whole upload shares. */
+/** Tells that something is waited for. */
+export const waitingOf =
+  (path: string, emit: (event: UploadEvent) => void) => (until: number): Effect.Effect<void> =>
+    Effect.sync(() => emit({ _tag: "Waiting", path, until: new Date(until) }))
+
+/**
+ * Uploads one file in the slots that a whole upload shares. `endLeft` ends what earlier runs left for its path, where it
+ * goes by one request: else that is taken up.
+ */
 export const uploadInSlots = (
   slots: Slots,
   source: Source,
   path: ImageStorePath,
   options: UploadOptions,
   emit: (event: UploadEvent) => void,
+  endLeft: Effect.Effect<void, FabricError | JournalError, FabricClient | UploadJournal> = Effect.void,
 ): Effect.Effect<FileSummary, UploadError, FabricClient | UploadJournal> =>
   withSource(source, (open) =>
     Effect.clockWith((clock) => {
-      const upload = new FileUpload(slots, open, path, options, emit, clock)
+      const upload = new FileUpload(slots, open, path, options, emit, endLeft, clock)
       return Effect.map(upload.run, () => upload.done())
     }))
 
 type Env = FabricClient | UploadJournal
 
-const isTooLarge = (error: FabricError | SourceError): error is FabricError =>
+const isTooLarge = (error: UploadError): error is FabricError =>
   error._tag === "FabricError" && error.reason._tag === "Rejected" && error.reason.status === 413
 
 /** The same refusal, with what follows from it. */
@@ -179,6 +196,7 @@ class FileUpload {
   readonly #path: ImageStorePath
   readonly #options: UploadOptions
   readonly #emit: (event: UploadEvent) => void
+  readonly #endLeft: Effect.Effect<void, FabricError | JournalError, Env>
   readonly #clock: Clock.Clock
   readonly #begun: number
   readonly #patience: Patience
@@ -191,6 +209,8 @@ class FileUpload {
   /** Bytes that are out of the requests under way, by where in the file these begin. */
   readonly #out = new Map<number, number>()
   #lastTold = 0
+  /** SHA-256 of what was read, by its range. */
+  readonly #hashes = new Map<string, string>()
 
   constructor(
     slots: Slots,
@@ -198,6 +218,7 @@ class FileUpload {
     path: ImageStorePath,
     options: UploadOptions,
     emit: (event: UploadEvent) => void,
+    endLeft: Effect.Effect<void, FabricError | JournalError, Env>,
     clock: Clock.Clock,
   ) {
     this.#slots = slots
@@ -205,6 +226,7 @@ class FileUpload {
     this.#path = path
     this.#options = options
     this.#emit = emit
+    this.#endLeft = endLeft
     this.#clock = clock
     this.#begun = clock.unsafeCurrentTimeMillis()
     this.#chunkSize = Math.min(options.chunkSize ?? uploadDefaults.chunkSize, slots.largest)
@@ -212,12 +234,14 @@ class FileUpload {
       (options.patience ?? uploadDefaults.patience) * 1000,
       this.#begun,
       (error) => this.#retried(error),
+      slots.pulse,
     )
+    this.#patience.note(this.#begun)
   }
 
   get run(): Effect.Effect<void, UploadError, Env> {
     const single = Effect.catchIf(
-      Effect.suspend(() => this.#byRequest),
+      Effect.zipRight(this.#endLeft, Effect.suspend(() => this.#byRequest)),
       isTooLarge,
       (error) => this.#bySmallerRequests(error),
     )
@@ -316,29 +340,36 @@ class FileUpload {
   get #bySession(): Effect.Effect<void, UploadError, Env> {
     const { name, size } = this.#source
     return Effect.scoped(Effect.gen(this, function* () {
-      const inheritance: Inheritance = this.#options.resume === false
-        ? { _tag: "None" }
-        : yield* inherit(this.#path, size, this.#patience, (range, hash) => this.#isSame(range, hash))
-      yield* this.#reportStale(inheritance)
+      yield* this.#reportStale
+      const inheritance: Inheritance = yield* inherit({
+        path: this.#path,
+        size,
+        chunkSize: this.#chunkSize,
+        resume: this.#options.resume ?? uploadDefaults.resume,
+        patience: this.#patience,
+        waiting: this.#waiting,
+        verify: (range, hash) => this.#isSame(range, hash),
+      })
       if (inheritance._tag === "Done") {
         this.#resumed = size
-        this.#started(inheritance.entry.sessionId)
-        return yield* endTaken(inheritance.entry)
+        this.#started(inheritance.own.entry.sessionId)
+        return yield* endTaken(inheritance.own, this.#waiting)
       }
       const adopt = inheritance._tag === "Session" ? inheritance : undefined
       this.#resumed = (adopt?.received ?? []).reduce((sum, range) => sum + sizeOf(range), 0)
       this.#there = this.#resumed
-      this.#started(adopt?.entry.sessionId)
+      this.#started(adopt?.own.entry.sessionId)
       yield* transact(
         { path: this.#path, size, patience: this.#options.patience ?? uploadDefaults.patience },
         {
           source: name,
           chunkSize: () => this.#chunkSize,
-          adopt: adopt?.entry,
+          adopt,
           hooks: this.#hooks,
+          patience: this.#patience,
           restart: (broken, times) => this.#restart(broken, times),
         },
-        (work) => this.#send(work, adopt?.entry),
+        (work) => this.#send(work, adopt?.own.entry),
       )
     }))
   }
@@ -361,12 +392,25 @@ class FileUpload {
           this.#slots.useBuffer(sizeOf(range), (buffer) =>
             Effect.gen(this, function* () {
               const bytes = yield* this.#source.read(range, buffer)
-              yield* put(range, bytes, yield* this.#slots.hasher.sha256(bytes))
+              const hash = yield* this.#slots.hasher.sha256(bytes)
+              yield* this.#checkAgain(range, hash)
+              yield* this.#patience.progress
+              yield* put(range, bytes, hash)
             })),
         { concurrency: this.#options.concurrency ?? uploadDefaults.concurrency, discard: true },
       ),
       this.#source.check,
     )
+  }
+
+  /** What was read a second time, after a fail-over, has to be what it was: a mix of two contents would be committed. */
+  #checkAgain({ first, last }: ByteRange, hash: string): Effect.Effect<void, SourceError> {
+    const key = `${first}-${last}`
+    const before = this.#hashes.get(key)
+    this.#hashes.set(key, hash)
+    return before === undefined || before === hash
+      ? Effect.void
+      : new SourceError({ source: this.#source.name, issue: "it gives other bytes the second time" })
   }
 
   #isSame(range: ByteRange, hash: string): Effect.Effect<boolean, SourceError> {
@@ -432,13 +476,17 @@ class FileUpload {
     })
   }
 
+  get #waiting(): (until: number) => Effect.Effect<void> {
+    return waitingOf(this.#path, this.#emit)
+  }
+
   get #hooks(): SessionHooks {
     return {
       sending: (range) => Effect.sync(() => this.#begin(range.first, sizeOf(range))),
       out: (range, bytes) => this.#goOut(range.first, bytes),
       retried: (error) => this.#retried(error),
-      waiting: (until) =>
-        Effect.sync(() => this.#emit({ _tag: "Waiting", path: this.#path, until: new Date(until) })),
+      unsettled: () => this.#slots.unsettled = true,
+      waiting: this.#waiting,
       arrived: (range) =>
         Effect.sync(() => {
           this.#slots.succeeded()
@@ -460,8 +508,7 @@ class FileUpload {
   }
 
   /** Machines of CI have no journal of earlier runs, but the cluster knows the sessions of a path. */
-  #reportStale(inheritance: Inheritance): Effect.Effect<void, FabricError | JournalError, Env> {
-    const own = inheritance._tag === "None" ? undefined : inheritance.entry.sessionId
+  get #reportStale(): Effect.Effect<void, FabricError | JournalError, Env> {
     return Effect.gen(this, function* () {
       const { now, sessions } = yield* this.#patience.persist(getSessionsAndTime({ path: this.#path }))
       if (now === undefined || sessions.length === 0) return
@@ -469,9 +516,7 @@ class FileUpload {
         (yield* Effect.flatMap(UploadJournal, ({ entries }) => entries)).map(({ sessionId }) => sessionId),
       )
       for (const { modified, sessionId } of sessions) {
-        if (
-          sessionId === own || recorded.has(sessionId) || now.getTime() - modified.getTime() < STALE_AFTER
-        ) continue
+        if (recorded.has(sessionId) || now.getTime() - modified.getTime() < STALE_AFTER) continue
         const deleted = this.#options.cleanStale === true
         if (deleted) {
           yield* Effect.catchIf(

@@ -9,6 +9,7 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as Cause from "effect/Cause"
+import type { Taken } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
 import { ImageStorePath } from "./ImageStorePath.ts"
@@ -49,14 +50,22 @@ export interface TransactionOptions {
   readonly patience?: number | undefined
 }
 
+/** A session that was taken from a dead run, none of whose chunks can arrive after `quietAt`. */
+export interface Adopted {
+  readonly own: Taken
+  readonly quietAt: number
+}
+
 /** What `uploadFile` adds: a session to take over, its chunks, and the story. */
 export interface TransactionExtras {
   readonly source: string
   /** Bytes of a chunk, asked for each new session. `undefined`: ranges are whatever `use` makes them. */
   readonly chunkSize: () => number | undefined
-  /** A session of a run that is over, taken from it, to go on with. */
-  readonly adopt?: JournalEntry | undefined
+  /** A session of a run that is over, to go on with. From the start of the transaction on, that cares for its end. */
+  readonly adopt?: Adopted | undefined
   readonly hooks: SessionHooks
+  /** Default: one of this session alone. */
+  readonly patience?: Patience
   /** A session could not be brought to an end, for the so manieth time for that reason: try a new one? */
   readonly restart: (broken: Broken, times: number) => boolean
 }
@@ -68,6 +77,7 @@ export const restartOnce = (broken: Broken, times: number): boolean =>
 const quiet: SessionHooks = {
   sending: () => Effect.void,
   out: () => {},
+  unsettled: () => {},
   retried: () => Effect.void,
   waiting: () => Effect.void,
   arrived: () => Effect.void,
@@ -115,7 +125,7 @@ export const transact = <A, E, R>(
 ): Effect.Effect<A, E | FabricError | JournalError, R | FabricClient | UploadJournal> => {
   const times: Partial<Record<Broken["_tag"], number>> = {}
   const attempt = (
-    adopt: JournalEntry | undefined,
+    adopt: Adopted | undefined,
   ): Effect.Effect<A, E | FabricError | JournalError, R | FabricClient | UploadJournal> =>
     Effect.flatMap(oneSession(options, extras, adopt, use), (result) => {
       if (!("_tag" in result)) return Effect.succeed(result.value)
@@ -130,7 +140,7 @@ export const transact = <A, E, R>(
 const oneSession = <A, E, R>(
   { path, patience = 300, size }: TransactionOptions,
   extras: TransactionExtras,
-  adopt: JournalEntry | undefined,
+  adopted: Adopted | undefined,
   use: (work: SessionWork) => Effect.Effect<A, E, R>,
 ): Effect.Effect<
   { readonly value: A } | Broken,
@@ -143,6 +153,7 @@ const oneSession = <A, E, R>(
       const { origins } = yield* FabricClient
       const now = yield* Clock.currentTimeMillis
       const { hooks, source } = extras
+      const adopt = adopted && { ...adopted.own.entry, quietAt: adopted.quietAt }
       const chunkSize = adopt?.chunkSize ?? extras.chunkSize()
       const fresh: JournalEntry = {
         sessionId: crypto.randomUUID() as SessionId,
@@ -157,13 +168,16 @@ const oneSession = <A, E, R>(
         quietAt: 0,
         touched: now,
       }
-      if (adopt === undefined) yield* journal.create(fresh)
-      else yield* journal.update(adopt.sessionId, { quietAt: adopt.quietAt })
+      if (adopted === undefined) yield* journal.create(fresh)
+      else {
+        yield* journal.update(adopted.own.entry.sessionId, { quietAt: adopted.quietAt })
+        adopted.own.cared = true
+      }
       const session = new OpenSession(
         adopt ?? fresh,
         adopt !== undefined,
         journal,
-        new Patience(patience * 1000, now, hooks.retried),
+        extras.patience ?? new Patience(patience * 1000, now, hooks.retried),
         hooks,
       )
       const exit = yield* Effect.exit(
@@ -195,12 +209,19 @@ const rounds = <A, E, R>(
     let idle = 0
     for (;;) {
       if (chunks !== undefined && missingChunks(chunks, missing) === undefined) return { _tag: "OffGrid" }
+      let sent = false
       const value = yield* use({
         sessionId: session.sessionId,
         missing,
-        put: (range, bytes, hash = "") => session.put(range, bytes, hash),
+        put: (range, bytes, hash = "") =>
+          Effect.suspend(() => {
+            sent = true
+            return session.put(range, bytes, hash)
+          }),
       })
+      const before = missing
       missing = yield* session.expected
+      if (!sent && missing.length > 0) return yield* unsent(session.path, before)
       if (missing.length === 0) {
         const outcome = yield* session.commit
         if (outcome === "committed") return { value }
@@ -213,6 +234,16 @@ const rounds = <A, E, R>(
       if (idle >= MOST_ROUNDS) return { _tag: "Poisoned" }
     }
   })
+
+/** More rounds would not change it. */
+const unsent = (path: string, missing: ReadonlyArray<ByteRange>) =>
+  refuseParams(
+    { name: "UploadFileChunk", action: `upload ${path}` },
+    "use",
+    `it ended without having sent ${
+      missing.map(({ first, last }) => `bytes ${first} to ${last}`).join(", ")
+    }`,
+  )
 
 /** What remains to be said when a new session does not help either. */
 const giveUp = (

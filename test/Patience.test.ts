@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as fc from "effect/FastCheck"
+import * as TestClock from "effect/TestClock"
 import { FabricError, type FabricErrorReason } from "../src/FabricError.ts"
 import { Patience } from "../src/Patience.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
@@ -84,5 +85,23 @@ describe("patience", () => {
   it.effect("is none for what the next attempt meets too", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* tries(60, errorOf({ _tag: "SessionsUnsupported" })), [0])
+    }))
+})
+
+describe("patience of several", () => {
+  it.effect("lasts from when any of them got further, a byte or a chunk", () =>
+    Effect.gen(function* () {
+      const pulse = { last: 0 }
+      const [one, other] = [
+        new Patience(60_000, 0, undefined, pulse),
+        new Patience(60_000, 0, undefined, pulse),
+      ]
+      const error = errorOf({ _tag: "TimedOut", seconds: 65 })
+      yield* TestClock.adjust("70 seconds")
+      assert.strictEqual(yield* Effect.flip(one.wait(0, error)), error)
+      other.note(50_000)
+      const waiting = yield* Effect.fork(one.wait(0, error))
+      yield* TestClock.adjust("1 second")
+      yield* waiting
     }))
 })

@@ -2,6 +2,7 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -11,13 +12,14 @@ import { createHash } from "node:crypto"
 import * as Http from "node:http"
 import { FabricClient, FabricConfig, putFile, type SessionId } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
-import { type JournalEntry, JournalError, type Owner } from "../src/JournalEntry.ts"
+import { type JournalEntry, JournalError } from "../src/JournalEntry.ts"
 import type { FileSummary, Source, UploadOptions } from "../src/UploadEvent.ts"
 import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { withUploadSession } from "../src/withUploadSession.ts"
 import { certificate } from "./support/certificates.ts"
 import { clusterWith } from "./support/cluster.ts"
+import { afterwards, clientOver, mortal, SECOND, until } from "./support/mortal.ts"
 import { fileOf } from "./support/packages.ts"
 import { serveHttps } from "./support/sockets.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
@@ -397,40 +399,80 @@ describe("interruption", () => {
   }
 })
 
-describe("resume", () => {
-  const first: Owner = { host: "a", process: 1, start: 1 }
-  const second: Owner = { host: "a", process: 2, start: 2 }
+describe("what is read a second time", () => {
+  /** Loses the first chunks when so many have come. */
+  const failOverAfter = (chunks: number) =>
+    Effect.fork(
+      Effect.flatMap(Emulator, ({ failOver }) => Effect.zipRight(until("UploadFileChunk", chunks), failOver)),
+    )
 
-  /** Runs an upload and kills it: from then on nothing of it reaches the cluster or the journal. */
-  const killedAfter = (seconds: number, bytes: Uint8Array, journal: Map<SessionId, JournalEntry>) =>
-    Effect.gen(function* () {
-      const store = new Map<SessionId, JournalEntry>()
-      let dead = false
-      const mortal = Layer.effect(
-        HttpClient.HttpClient,
-        Effect.map(
-          HttpClient.HttpClient,
-          HttpClient.transform((sent) => Effect.suspend(() => dead ? Effect.never : sent)),
+  it.effect("has to be what it was, or no file comes of it", () =>
+    run(
+      Effect.gen(function* () {
+        let runs = 0
+        const stream = Stream.unwrap(Effect.sync(() => Stream.make(bytesOf(100, ++runs))))
+        yield* failOverAfter(5)
+        const error = yield* Effect.flip(upload({ stream, size: 100 }, { concurrency: 1 }))
+        assert.include(error.message, "it gives other bytes the second time")
+        assert.deepStrictEqual(yield* (yield* Emulator).files, [])
+        yield* nothingLeft
+      }),
+      { latency: "1 second" },
+    ))
+
+  it.effect("is taken when it is the same", () =>
+    run(
+      Effect.gen(function* () {
+        yield* failOverAfter(5)
+        yield* upload({ stream: Stream.suspend(() => Stream.make(bytesOf(100))), size: 100 }, {
+          concurrency: 1,
+        })
+        yield* holds(bytesOf(100))
+        yield* nothingLeft
+      }),
+      { latency: "1 second" },
+    ))
+})
+
+describe("a proxy that has had enough", () => {
+  it.effect("is not the gateway, whose work may still come", () =>
+    run(Effect.gen(function* () {
+      const emulator = yield* Emulator
+      let chunks = 0
+      // It waits for 2 seconds; the gateway goes on for 20.
+      const behindProxy = clientOver((client) =>
+        HttpClient.transform(client, (sent, request) =>
+          request.url.includes("UploadChunk") && ++chunks === 10
+            ? Effect.zipRight(
+              Effect.forkDaemon(Effect.delay(sent, "20 seconds")),
+              Effect.delay(
+                Effect.zipRight(
+                  emulator.inject(Fault.answer({ status: 504, body: "<html>" }), { on: "UploadFileChunk" }),
+                  sent,
+                ),
+                "2 seconds",
+              ),
+            )
+            : sent)
+      )
+      yield* Effect.provide(upload(bytesOf(95)), behindProxy)
+      yield* Effect.sleep("2 minutes")
+      assert.notInclude(
+        (yield* operations("UploadFileChunk")).map(({ status }) =>
+          status
         ),
+        400,
       )
-      const client = FabricClient.layer.pipe(
-        Layer.provide(mortal),
-        Layer.provide(Layer.orDie(FabricConfig.layer({ endpoints: ["http://one:19080"] }))),
-      )
-      const fiber = yield* Effect.forkDaemon(Effect.provide(
-        upload(bytes, { concurrency: 2 }),
-        Layer.merge(client, UploadJournal.layerMemory({ store, owner: first })),
-      ))
-      yield* Effect.sleep(seconds * 1000 + 500)
-      dead = true
-      for (const [id, entry] of store) journal.set(id, entry)
-      yield* Fiber.interruptFork(fiber)
-    })
+      yield* holds(bytesOf(95))
+      yield* nothingLeft
+    })))
+})
 
+describe("resume", () => {
   const resumed = (bytes: Uint8Array, store: Map<SessionId, JournalEntry>, options: UploadOptions = {}) =>
     Effect.provide(
       Effect.zipLeft(summaryOf(bytes, { concurrency: 2, ...options }), nothingLeft),
-      UploadJournal.layerMemory({ store, owner: second, alive: ({ process }) => process === 2 }),
+      afterwards(store),
     )
 
   const killed = <A, E>(
@@ -439,9 +481,10 @@ describe("resume", () => {
   ) =>
     run(
       Effect.gen(function* () {
-        const store = new Map<SessionId, JournalEntry>()
         yield* putFile({ path: "App/a.bin", bytes: bytesOf(5, 9) })
-        yield* killedAfter(seconds, bytesOf(200), store)
+        const { kill, store } = yield* mortal(bytesOf(200))
+        yield* Effect.sleep(seconds * 1000 + 500)
+        yield* kill
         assert.strictEqual(store.size, 1)
         return yield* then(store)
       }),
@@ -502,7 +545,7 @@ describe("resume", () => {
         const [id] = store.keys()
         yield* Effect.provide(
           summaryOf(bytesOf(200)),
-          UploadJournal.layerMemory({ store, owner: second, alive: () => true }),
+          UploadJournal.layerMemory({ store, owner: SECOND, alive: () => true }),
         )
         assert.isTrue(store.has(id!))
         assert.deepStrictEqual((yield* (yield* Emulator).sessions).map(({ sessionId }) => sessionId), [id!])
@@ -539,15 +582,47 @@ describe("resume", () => {
         yield* holds(bytesOf(200))
       })))
 
-  it.effect("can be turned off", () =>
+  it.effect("can be turned off, and what was left goes all the same", () =>
     killed(9, (store) =>
       Effect.gen(function* () {
-        const { sent } = yield* Effect.provide(
-          summaryOf(bytesOf(200), { resume: false }),
-          UploadJournal.layerMemory({ store, owner: second, alive: () => false }),
-        )
+        const { sent } = yield* resumed(bytesOf(200), store, { resume: false })
         assert.strictEqual(sent, 200)
       })))
+
+  it.effect("is not for a file that goes by one request by now, and what was left goes all the same", () =>
+    killed(9, (store) => resumed(bytesOf(10), store)))
+
+  it.effect("takes no more memory than this upload's own chunks", () =>
+    killed(9, (store) =>
+      Effect.gen(function* () {
+        const before = (yield* operations("UploadFileChunk")).length
+        yield* resumed(bytesOf(200), store, { chunkSize: 4 })
+        const own = (yield* operations("UploadFileChunk")).slice(before)
+        assert.isAtMost(Math.max(...own.map(({ bodyBytes }) => bodyBytes)), 4)
+        yield* holds(bytesOf(200))
+      })))
+
+  for (
+    const [how, fault, stop] of [
+      ["is interrupted", Fault.delay("10 seconds"), true],
+      ["fails", Fault.reply(403, "E_ACCESSDENIED"), false],
+    ] as const
+  ) {
+    it.effect(`leaves nothing when it ${how} while it still compares`, () =>
+      killed(9, (store) =>
+        Effect.gen(function* () {
+          const emulator = yield* Emulator
+          const fiber = yield* Effect.fork(Effect.provide(upload(bytesOf(200)), afterwards(store)))
+          // The last question before the session is taken.
+          yield* until("GetImageStoreUploadSessionByPath", 2)
+          yield* emulator.inject(fault, { on: "GetImageStoreUploadSessionById" })
+          yield* Effect.sleep("5 seconds")
+          assert.deepStrictEqual([...store.values()].map(({ owner }) => owner.process), [2])
+          assert.isTrue(Exit.isFailure(yield* (stop ? Fiber.interrupt(fiber) : Fiber.await(fiber))))
+          assert.deepStrictEqual(yield* emulator.sessions, [])
+          assert.strictEqual(store.size, 0)
+        })))
+  }
 })
 
 describe("progress over sockets", () => {

@@ -1,0 +1,108 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { cleanSessions, type SessionId, uploadFile } from "../mod.ts"
+import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
+import type { JournalEntry } from "../src/JournalEntry.ts"
+import { clusterWith, S } from "./support/cluster.ts"
+import { afterwards, mortal, until } from "./support/mortal.ts"
+import { inVirtualTime } from "./support/virtualTime.ts"
+
+const bytesOf = (size: number) => Uint8Array.from({ length: size }, (_, i) => i & 255)
+
+const run = <A, E>(
+  program: Effect.Effect<A, E, Layer.Layer.Success<ReturnType<typeof clusterWith>>>,
+  emulator: EmulatorOptions = {},
+) => inVirtualTime(Effect.provide(program, clusterWith({}, emulator)))
+
+const clean = (store: Map<SessionId, JournalEntry>) =>
+  Effect.provide(Stream.runDrain(cleanSessions()), afterwards(store))
+
+/** Seconds that something takes. */
+const took = <A, E, R>(program: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const begun = yield* Clock.currentTimeMillis
+    yield* program
+    return ((yield* Clock.currentTimeMillis) - begun) / 1000
+  })
+
+const times = (operation: string) =>
+  Effect.map(
+    Effect.flatMap(Emulator, ({ requests }) => requests),
+    (all) => all.filter((request) => request.operation === operation).map(({ at }) => at.getTime()),
+  )
+
+describe("what a dead run left", () => {
+  it.effect("is not deleted under the last of its commits, however often it had asked", () =>
+    run(Effect.gen(function* () {
+      const { inject } = yield* Emulator
+      const commit = { on: "CommitImageStoreUploadSession" } as const
+      yield* inject(Fault.reply(503, "E_ABORT"), { ...commit, times: 12 })
+      const { kill, store } = yield* mortal(bytesOf(95))
+      yield* until(commit.on, 12)
+      yield* inject(Fault.slowDisk("50 seconds"), commit)
+      yield* until(commit.on, 13)
+      yield* Effect.sleep("1 second")
+      yield* kill
+      yield* clean(store)
+      const [begun, deleted] = [
+        (yield* times(commit.on)).at(-1)!,
+        (yield* times("DeleteImageStoreUploadSession"))[0]!,
+      ]
+      assert.isAtLeast(deleted - begun, 50_000)
+      assert.strictEqual(store.size, 0)
+    })))
+
+  it.effect("cannot come back by a chunk that was sent long after the first", () =>
+    run(Effect.gen(function* () {
+      const { inject, sessions } = yield* Emulator
+      const chunk = { on: "UploadFileChunk" } as const
+      yield* inject(Fault.reply(503, "E_ABORT"), { ...chunk, times: 60 })
+      const { kill, store } = yield* mortal(bytesOf(20), { patience: 3600, concurrency: 1 })
+      yield* until(chunk.on, 60)
+      yield* inject(Fault.late("20 seconds"), chunk)
+      yield* until(chunk.on, 61)
+      yield* kill
+      yield* clean(store)
+      yield* Effect.sleep("2 minutes")
+      assert.deepStrictEqual(yield* sessions, [])
+    })))
+
+  const GiB = 1024 ** 3
+  const committing = (now: number): JournalEntry => ({
+    sessionId: S as SessionId,
+    endpoints: ["http://one:19080"],
+    path: "App/a.bin",
+    size: 100 * GiB,
+    chunkSize: 8 * 1024 * 1024,
+    source: "",
+    owner: { host: "a", process: 1, start: 1 },
+    state: "committing",
+    hashes: {},
+    quietAt: 0,
+    touched: now,
+  })
+
+  it.effect("is not waited for when the cluster has forgotten its commit", () =>
+    run(Effect.gen(function* () {
+      const entry = committing(yield* Clock.currentTimeMillis)
+      assert.isAtMost(yield* took(clean(new Map([[entry.sessionId, entry]]))), 40)
+    })))
+
+  it.effect("is not waited for when its commit is seen to be over", () =>
+    run(
+      Effect.gen(function* () {
+        const { files } = yield* Emulator
+        const { kill, store } = yield* mortal(bytesOf(4000), { chunkSize: 1000 })
+        while ((yield* files).length === 0) yield* Effect.sleep("1 millis")
+        yield* kill
+        assert.deepStrictEqual([...store.values()].map(({ state }) => state), ["committing"])
+        const resumed = Stream.runDrain(uploadFile(bytesOf(4000), "App/a.bin", { chunkSize: 1000 }))
+        assert.isAtMost(yield* took(Effect.provide(resumed, afterwards(store))), 40)
+        assert.strictEqual(store.size, 0)
+      }),
+      { latency: "20 millis" },
+    ))
+})

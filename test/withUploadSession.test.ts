@@ -1,0 +1,170 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import { FabricError, putFile, UploadJournal, withUploadSession } from "../mod.ts"
+import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
+import type { SessionWork } from "../src/withUploadSession.ts"
+import { clusterWith } from "./support/cluster.ts"
+import { inVirtualTime } from "./support/virtualTime.ts"
+
+const run = <A, E>(
+  program: Effect.Effect<A, E, Layer.Layer.Success<ReturnType<typeof clusterWith>> | UploadJournal>,
+  emulator: EmulatorOptions = {},
+) =>
+  inVirtualTime(
+    Effect.provide(
+      program,
+      Layer.mergeAll(
+        clusterWith({}, emulator),
+        UploadJournal.layerMemory(),
+        Logger.remove(Logger.defaultLogger),
+      ),
+    ),
+  )
+
+const FILE = { path: "App/a.bin", size: 10 } as const
+/** The file's bytes, by their position. */
+const bytes = Uint8Array.from({ length: 10 }, (_, i) => i)
+
+/** Sends what is missing, in one request each. */
+const sendMissing = ({ missing, put }: SessionWork) =>
+  Effect.forEach(missing, (range) => put(range, bytes.slice(range.first, range.last + 1)), { discard: true })
+
+const asked = Effect.map(
+  Effect.flatMap(Emulator, ({ requests }) => requests),
+  (all) => all.map(({ operation }) => operation).filter((name) => /Chunk|Commit|Delete/.test(name ?? "")),
+)
+
+const nothingLeft = Effect.gen(function* () {
+  const emulator = yield* Emulator
+  assert.deepStrictEqual(yield* emulator.sessions, [])
+  assert.strictEqual(yield* emulator.staged, 0)
+  assert.deepStrictEqual(yield* (yield* UploadJournal).entries, [])
+})
+
+const fileBytes = Effect.gen(function* () {
+  const [file] = yield* (yield* Emulator).files
+  return file === undefined ? undefined : [...(yield* file.bytes)]
+})
+
+describe("withUploadSession", () => {
+  it.effect("commits when use has ended, and deletes after that", () =>
+    run(Effect.gen(function* () {
+      const value = yield* withUploadSession(FILE, (work) => Effect.as(sendMissing(work), "done"))
+      assert.strictEqual(value, "done")
+      assert.deepStrictEqual(yield* asked, [
+        "UploadFileChunk",
+        "CommitImageStoreUploadSession",
+        "DeleteImageStoreUploadSession",
+      ])
+      assert.deepStrictEqual(yield* fileBytes, [...bytes])
+      yield* nothingLeft
+    })))
+
+  it.effect("deletes without a commit when use fails, and fails as use did", () =>
+    run(Effect.gen(function* () {
+      const failed = withUploadSession(
+        FILE,
+        ({ put }) => Effect.zipRight(put({ first: 0, last: 4 }, bytes.slice(0, 5)), Effect.fail("no more")),
+      )
+      assert.strictEqual(yield* Effect.flip(failed), "no more")
+      assert.deepStrictEqual(yield* asked, ["UploadFileChunk", "DeleteImageStoreUploadSession"])
+      yield* nothingLeft
+    })))
+
+  it.effect("opens nothing when use ends before its first chunk", () =>
+    run(Effect.gen(function* () {
+      assert.strictEqual(
+        yield* Effect.flip(withUploadSession(FILE, () => Effect.fail("never mind"))),
+        "never mind",
+      )
+      assert.deepStrictEqual(yield* asked, [])
+      yield* nothingLeft
+    })))
+
+  it.effect("says what use did not send, and does not blame the cluster's disk", () =>
+    run(Effect.gen(function* () {
+      let runs = 0
+      const error = yield* Effect.flip(withUploadSession(FILE, () => Effect.sync(() => void runs++)))
+      assert.isTrue(FabricError.is(error))
+      assert.include(error.message, "use: it ended without having sent bytes 0 to 9")
+      assert.strictEqual(runs, 1)
+      yield* nothingLeft
+    })))
+
+  it.effect("runs use again with what the cluster has lost", () =>
+    run(Effect.gen(function* () {
+      const { failOver } = yield* Emulator
+      const seen: Array<SessionWork["missing"]> = []
+      yield* withUploadSession(FILE, (work) => {
+        seen.push(work.missing)
+        const send = sendMissing(work)
+        return seen.length === 1 ? Effect.zipRight(send, failOver) : send
+      })
+      assert.deepStrictEqual(seen, [[{ first: 0, last: 9 }], [{ first: 0, last: 9 }]])
+      assert.deepStrictEqual(yield* fileBytes, [...bytes])
+      yield* nothingLeft
+    })))
+
+  it.effect("keeps the first error when the clean-up fails too, with the other attached and the session recorded", () =>
+    run(Effect.gen(function* () {
+      const { inject, sessions } = yield* Emulator
+      yield* inject(Fault.reply(403, "E_ACCESSDENIED"), { on: "DeleteImageStoreUploadSession", times: 100 })
+      const exit = yield* Effect.exit(
+        withUploadSession(
+          FILE,
+          ({ put }) => Effect.zipRight(put({ first: 0, last: 4 }, bytes.slice(0, 5)), Effect.fail("no more")),
+        ),
+      )
+      assert.isTrue(Exit.isFailure(exit))
+      const errors = Exit.isFailure(exit) ? [...Cause.failures(exit.cause)] : []
+      assert.strictEqual(errors[0], "no more")
+      assert.isTrue(FabricError.is(errors[1]))
+      assert.lengthOf(yield* sessions, 1)
+      assert.deepStrictEqual(
+        (yield* (yield* UploadJournal).entries).map(({ state }) => state),
+        ["deleting"],
+      )
+    })))
+
+  it.effect("is a success when only the clean-up fails: the next run does it", () =>
+    run(Effect.gen(function* () {
+      const { inject } = yield* Emulator
+      yield* inject(Fault.reply(403, "E_ACCESSDENIED"), { on: "DeleteImageStoreUploadSession", times: 100 })
+      yield* withUploadSession(FILE, sendMissing)
+      assert.deepStrictEqual(yield* fileBytes, [...bytes])
+      assert.lengthOf(yield* (yield* UploadJournal).entries, 1)
+    })))
+
+  it.effect("is deleted when it is interrupted, and what was there stays", () =>
+    run(
+      Effect.gen(function* () {
+        yield* putFile({ path: FILE.path, bytes: new Uint8Array([9]) })
+        const fiber = yield* Effect.fork(withUploadSession(FILE, ({ put }) =>
+          Effect.zipRight(put({ first: 0, last: 4 }, bytes.slice(0, 5)), Effect.never)))
+        yield* Effect.sleep("5 seconds")
+        yield* Fiber.interrupt(fiber)
+        assert.deepStrictEqual(yield* fileBytes, [9])
+        yield* nothingLeft
+      }),
+      { latency: "1 second" },
+    ))
+
+  it.effect("is not deleted while it cannot be told what became of its commit", () =>
+    run(Effect.gen(function* () {
+      const { inject, sessions } = yield* Emulator
+      yield* inject(Fault.hang, { on: "CommitImageStoreUploadSession", times: 1000 })
+      const error = yield* Effect.flip(withUploadSession({ ...FILE, patience: 60 }, sendMissing))
+      assert.isTrue(FabricError.is(error))
+      assert.lengthOf(yield* sessions, 1)
+      assert.notInclude(yield* asked, "DeleteImageStoreUploadSession")
+      assert.deepStrictEqual(
+        (yield* (yield* UploadJournal).entries).map(({ state }) => state),
+        ["committing"],
+      )
+    })))
+})
