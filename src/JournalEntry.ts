@@ -63,13 +63,22 @@ export class JournalError extends ErrorBase {
 /** What changes about a session while it lives. Hashes are added to those that are known. */
 export type JournalPatch = Partial<Pick<JournalEntry, "state" | "hashes" | "before" | "quietAt">>
 
-/** The entry after a change at `now`, in milliseconds since 1970. */
-export const patched = (entry: JournalEntry, patch: JournalPatch, now: number): JournalEntry => ({
-  ...entry,
-  ...patch,
-  hashes: patch.hashes === undefined ? entry.hashes : { ...entry.hashes, ...patch.hashes },
-  touched: now,
-})
+/** A change of a session's record, made at a time in milliseconds since 1970. */
+export interface JournalChange {
+  readonly at: number
+  readonly patch: JournalPatch
+}
+
+/** The entry after changes, in their order. There is one for each chunk, so its hashes are copied once for all. */
+export const patched = (entry: JournalEntry, changes: Iterable<JournalChange>): JournalEntry => {
+  const hashes = { ...entry.hashes }
+  const after = { ...entry }
+  for (const { at, patch } of changes) {
+    Object.assign(hashes, patch.hashes)
+    Object.assign(after, patch, { hashes, touched: at })
+  }
+  return after
+}
 
 /** Whether two are the same process. */
 export const isSameOwner = (one: Owner, other: Owner): boolean =>

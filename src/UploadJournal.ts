@@ -55,7 +55,7 @@ export class UploadJournal extends Base {
       const put = (entry: JournalEntry, patch: JournalPatch = {}) =>
         Effect.clockWith((clock) =>
           Effect.sync(() =>
-            void store.set(entry.sessionId, patched(entry, patch, clock.unsafeCurrentTimeMillis()))
+            void store.set(entry.sessionId, patched(entry, [{ at: clock.unsafeCurrentTimeMillis(), patch }]))
           )
         )
       return {

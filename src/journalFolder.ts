@@ -133,11 +133,7 @@ export const openFolder = (folder: string): Journal => {
       }
       const { format: _, ...record } = entry.right
       return Effect.succeedSome(
-        changes.reduce<JournalEntry>((current, line) =>
-          Option.match(readChange(line), {
-            onNone: () => current,
-            onSome: ({ at, patch }) => patched(current, patch, at),
-          }), { ...record, owner }),
+        patched({ ...record, owner }, changes.flatMap((line) => Option.toArray(readChange(line)))),
       )
     })
 

@@ -55,6 +55,22 @@ describe("the journal on disk", () => {
       })
     ))
 
+  it.effect("reads what was recorded of a file of 20,000 chunks at once", () =>
+    inFolder((journal, path) =>
+      Effect.gen(function* () {
+        const chunks = Array.from({ length: 20_000 }, (_, index) => index * 8 * 1024 * 1024)
+        yield* journal.create(entryFor(journal))
+        const [name] = yield* Effect.promise(() => readdir(path))
+        const lines = chunks.map((first) =>
+          JSON.stringify({ at: first + 1, patch: { hashes: { [first]: "a".repeat(64) } } }) + "\n"
+        )
+        yield* Effect.promise(() => appendFile(join(path, name!), lines.join("")))
+        const [entry] = yield* journal.entries
+        assert.strictEqual(Object.keys(entry!.hashes).length, chunks.length)
+        assert.strictEqual(entry!.touched, chunks.at(-1)! + 1)
+      })
+    ))
+
   it.effect("is empty where there is no folder yet", () =>
     Effect.scoped(Effect.flatMap(folder, (path) =>
       Effect.provide(
