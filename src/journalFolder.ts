@@ -1,8 +1,8 @@
 /**
  * The upload journal on disk: a file a session, whose first line is the record and whose further lines change it.
  *
- * The first line is written to a temporary name, flushed and renamed, so that a file is whole or not there. A last
- * line that a crash cut off is left out. The owner is part of the name, so that taking a session over is one rename,
+ * The first line is written to a temporary name, flushed and renamed, so that a file is whole or not there. A line
+ * that a crash cut off is left out. The owner is part of the name, so that taking a session over is one rename,
  * which works for one process only.
  *
  * @module
@@ -125,7 +125,7 @@ export const openFolder = (folder: string): Journal => {
   const readFile = (name: string): Effect.Effect<Option.Option<JournalEntry>, JournalError> =>
     Effect.flatMap(attempt(() => readIfThere(Path.join(folder, name))), (text) => {
       if (text === undefined) return Effect.succeedNone
-      const [first = "", ...changes] = text.split("\n")
+      const [first = "", ...changes] = text.split("\n").filter((line) => line !== "")
       const entry = readEntry(first)
       const owner = ownerIn(name)
       if (Either.isLeft(entry) || owner === undefined || name !== nameOf(entry.right.sessionId, owner)) {
@@ -206,7 +206,8 @@ const isAlive = (other: Owner, own: Owner): boolean =>
 
 /** Changes a record. One that is forgotten by now does not come back. */
 const append = async (file: string, patch: JournalPatch, at: number): Promise<void> => {
-  const line = JSON.stringify({ at, patch }) + "\n"
+  // A line of its own, also after one that a crash or a full disk cut off.
+  const line = "\n" + JSON.stringify({ at, patch }) + "\n"
   try {
     if (patch.state !== undefined) await writeFlushed(file, APPEND, line)
     // A hash only helps a resume, so it need not reach the disk. Three calls to another thread cost more than to wait.

@@ -92,6 +92,24 @@ describe("the journal on disk", () => {
       })
     ))
 
+  it.effect("keeps what is written after a line that was cut off", () =>
+    inFolder((journal, path) =>
+      Effect.gen(function* () {
+        yield* journal.create(entryFor(journal))
+        const [name] = yield* Effect.promise(() => readdir(path))
+        const tear = Effect.promise(() => appendFile(join(path, name!), '{"at":12,"patch":{"hashes":{"0":"a'))
+        yield* tear
+        yield* journal.update(S as SessionId, { hashes: { 10: "bb" } })
+        yield* tear
+        yield* journal.update(S as SessionId, { state: "committing", before: "1.2.3" })
+        yield* journal.update(S as SessionId, { state: "deleting" })
+        const [entry] = yield* journal.entries
+        assert.deepStrictEqual(entry?.hashes, { 10: "bb" })
+        assert.strictEqual(entry?.before, "1.2.3")
+        assert.strictEqual(entry?.state, "deleting")
+      })
+    ))
+
   it.effect("puts aside what is no record, and never trusts it", () =>
     inFolder((journal, path) =>
       Effect.gen(function* () {
