@@ -16,6 +16,7 @@ import * as Fs from "node:fs/promises"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import process from "node:process"
+import { threadId } from "node:worker_threads"
 import { codeOf } from "./codeOf.ts"
 import {
   isSameOwner,
@@ -26,7 +27,7 @@ import {
   type Owner,
   patched,
 } from "./JournalEntry.ts"
-import { isRunning } from "./isRunning.ts"
+import { isStillRunning } from "./isRunning.ts"
 import { makeFolder } from "./makeFolder.ts"
 import { SessionId } from "./UploadSession.ts"
 
@@ -82,11 +83,23 @@ const hostname = (): string => {
   }
 }
 
-/** One value a process: computed anew it differs by a millisecond, and by more when the clock is set. */
-const STARTED = Math.round(Date.now() - process.uptime() * 1000)
+/** One value for all copies of this module in a process: they are one owner, and see each other's sessions. */
+const shared = <A>(name: string, make: () => A): A => {
+  const all = globalThis as unknown as Record<symbol, A | undefined>
+  return all[Symbol.for(`@effect-fabric/image-store/${name}`)] ??= make()
+}
 
-/** Sessions that this process is at work on, whichever of its layers recorded them. */
-const atWork = new Set<SessionId>()
+/**
+ * Computed anew it differs by a millisecond, and by more when the clock is set. Threads, which share nothing, are owners
+ * of their own: their starts are told apart by a second for each number.
+ */
+const STARTED = shared(
+  "started",
+  () => Math.round(Date.now() - process.uptime() * 1000) + threadId * 1000,
+)
+
+/** Sessions that this owner is at work on, whichever of its layers recorded them. */
+const atWork = shared("atWork", () => new Set<SessionId>())
 
 /** The file that records a session of an owner. */
 const nameOf = (sessionId: SessionId, { host, process, start }: Owner): string =>
@@ -155,8 +168,10 @@ export const openFolder = (folder: string): Journal => {
       // A process that was killed while it recorded a session had not sent anything of it.
       for (const name of names.filter((name) => name.endsWith(EXTENSION + UNFINISHED))) {
         const writer = ownerIn(name)
-        if (writer !== undefined && !isAlive(writer, owner)) {
-          yield* attempt(() => Fs.rm(Path.join(folder, name), { force: true }))
+        const file = Path.join(folder, name)
+        const found = yield* attempt(() => Fs.stat(file).catch(whenAbsent(undefined)))
+        if (writer !== undefined && found !== undefined && !isAlive(writer, found.mtimeMs, owner)) {
+          yield* attempt(() => Fs.rm(file, { force: true }))
         }
       }
       const found = yield* Effect.forEach(names.filter((name) => name.endsWith(EXTENSION)).sort(), readFile)
@@ -181,7 +196,9 @@ export const openFolder = (folder: string): Journal => {
       }),
     isAtWork: (entry) =>
       Effect.sync(() =>
-        isSameOwner(entry.owner, owner) ? atWork.has(entry.sessionId) : isAlive(entry.owner, owner)
+        isSameOwner(entry.owner, owner)
+          ? atWork.has(entry.sessionId)
+          : isAlive(entry.owner, entry.touched, owner)
       ),
     take: ({ owner: before, sessionId }) =>
       Effect.suspend(() => {
@@ -199,10 +216,19 @@ export const openFolder = (folder: string): Journal => {
   }
 }
 
-/** Whether a process other than `own` is at work. Of those elsewhere, and where it may not ask, nothing is known. */
-const isAlive = (other: Owner, own: Owner): boolean =>
-  other.host !== own.host ||
-  (other.process === own.process ? other.start === own.start : isRunning(other.process) !== false)
+/**
+ * Whether an owner other than `own` is at work that wrote last at `touched`. Of those elsewhere, and where it may not
+ * ask, nothing is known. Other threads of this process count as at work until it ends; a thread does not know when that
+ * began (Deno tells when the thread did), so for it so does all that has its process's number.
+ */
+const isAlive = (other: Owner, touched: number, own: Owner): boolean => {
+  if (other.host !== own.host) return true
+  // A session that was taken over was written to before its owner began.
+  const seen = Math.max(other.start, touched)
+  return other.process === own.process
+    ? threadId !== 0 || own.start <= seen
+    : isStillRunning(other.process, seen) !== false
+}
 
 /** Changes a record. One that is forgotten by now does not come back. */
 const append = async (file: string, patch: JournalPatch, at: number): Promise<void> => {

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { appendFile, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises"
+import { appendFile, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import process from "node:process"
+import { vi } from "vitest"
 import type { JournalEntry, Owner } from "../src/JournalEntry.ts"
 import type { SessionId } from "../src/UploadSession.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
@@ -136,6 +138,29 @@ describe("the journal on disk", () => {
       })
     ))
 
+  it.effect("removes what a process that is over had not finished, and nothing of one at work", () =>
+    inFolder((journal, path) =>
+      Effect.gen(function* () {
+        const nameOf = (id: string, process: number, start: number) =>
+          `${id}.${process}-${start}@${encodeURIComponent(journal.owner.host)}.session.new`
+        const kept = nameOf(S, process.ppid, Date.now())
+        const written = [
+          nameOf(S, 2 ** 22 + 1, 1),
+          nameOf(S, process.ppid, 1),
+          nameOf(S, process.pid, 1),
+          kept,
+        ]
+        for (const name of written) {
+          yield* Effect.promise(() => writeFile(join(path, name), ""))
+          yield* Effect.promise(() => utimes(join(path, name), 1, 1))
+        }
+        const fresh = nameOf(T, process.ppid, 1)
+        yield* Effect.promise(() => writeFile(join(path, fresh), ""))
+        assert.deepStrictEqual(yield* journal.entries, [])
+        assert.sameMembers(yield* Effect.promise(() => readdir(path)), [kept, fresh])
+      })
+    ))
+
   it.effect("fails with the folder and what to do when it cannot be written", () =>
     inFolder((_, path) =>
       Effect.gen(function* () {
@@ -173,6 +198,54 @@ describe("the journal on disk", () => {
         assert.isTrue(yield* journal.isAtWork(of({ host: "elsewhere" })), "of others nothing is known")
         yield* journal.leave(entry.sessionId)
         assert.isFalse(yield* journal.isAtWork(entry), "a process that goes on, but not with this session")
+      })
+    ))
+
+  it.effect("does not take a process for another that had its number before", () =>
+    inFolder((journal) =>
+      Effect.gen(function* () {
+        const now = Date.now()
+        const of = (start: number, touched: number) => ({
+          ...entryFor(journal),
+          owner: { ...journal.owner, process: process.ppid, start },
+          touched,
+        })
+        assert.isFalse(yield* journal.isAtWork(of(1e12, 1e12 + 1)), "it began before the machine did")
+        assert.isTrue(yield* journal.isAtWork(of(now, 1)), "it began by now, and took what another had left")
+        assert.isTrue(
+          yield* journal.isAtWork(of(1e12, now)),
+          "it wrote by now, whatever its clock said before",
+        )
+      })
+    ))
+
+  it.effect("knows other threads of its own process, and what a process with its number left", () =>
+    inFolder((journal) =>
+      Effect.gen(function* () {
+        const { start } = journal.owner
+        const of = (start: number, touched: number) => ({
+          ...entryFor(journal),
+          owner: { ...journal.owner, start },
+          touched,
+        })
+        assert.isTrue(yield* journal.isAtWork(of(start + 1000, 1)), "a thread")
+        assert.isFalse(yield* journal.isAtWork(of(start - 1000, start - 1)), "a container before its restart")
+      })
+    ))
+
+  it.effect("is one for all copies of the library in a process", () =>
+    inFolder((journal, path) =>
+      Effect.gen(function* () {
+        vi.resetModules()
+        const { openFolder } = yield* Effect.promise(() => import("../src/journalFolder.ts"))
+        const copy = openFolder(path)
+        assert.deepStrictEqual(copy.owner, journal.owner)
+        yield* journal.create(entryFor(journal))
+        const [entry] = yield* copy.entries
+        assert.isTrue(yield* copy.isAtWork(entry!))
+        assert.deepStrictEqual(yield* copy.take(entry!), Option.none())
+        yield* copy.leave(entry!.sessionId)
+        assert.isFalse(yield* journal.isAtWork(entry!))
       })
     ))
 

@@ -33,13 +33,14 @@ const run = <A, E>(
 const folder = (state: string) => join(state, "effect-fabric", "image-store")
 const records = (state: string) => Effect.promise(() => readdir(folder(state)))
 
-const fileOf = (sessionId: string, process = NOBODY) => `${sessionId}.${process}-1@${hostname()}.session`
+const fileOf = (sessionId: string, process = NOBODY, start = 1) =>
+  `${sessionId}.${process}-${start}@${hostname()}.session`
 
 /** A session in the cluster, and its record. */
 const left = (
   state: string,
   sessionId: string,
-  entry: { readonly process?: number; readonly endpoint?: string } = {},
+  entry: { readonly process?: number; readonly start?: number; readonly endpoint?: string } = {},
 ) =>
   Effect.gen(function* () {
     yield* chunk("App/a.bin", sessionId, "0-9/20", 10)
@@ -58,7 +59,8 @@ const left = (
     }
     yield* Effect.promise(async () => {
       await mkdir(folder(state), { recursive: true })
-      await writeFile(join(folder(state), fileOf(sessionId, entry.process)), JSON.stringify(record) + "\n")
+      const file = join(folder(state), fileOf(sessionId, entry.process, entry.start))
+      await writeFile(file, JSON.stringify(record) + "\n")
     })
   })
 
@@ -99,7 +101,7 @@ describe("session clean", () => {
   it.effect("says why others are left alone, and takes them with --force", () =>
     run((state) =>
       Effect.gen(function* () {
-        yield* left(state, S, { process: process.ppid })
+        yield* left(state, S, { process: process.ppid, start: Date.now() })
         yield* left(state, T, { endpoint: "http://elsewhere:19080" })
         const ran = yield* clean(state)
         expect(ran.code).toBe(0)
