@@ -5,11 +5,9 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { createWriteStream } from "node:fs"
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, open, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Writable } from "node:stream"
 import { codeOf } from "./codeOf.ts"
 import { lastName, type PackageContent, type PackageFile, readableOf } from "./PackageContent.ts"
 import { MARKER } from "./packagePlan.ts"
@@ -42,15 +40,15 @@ export const compressionsOf = (
 
 /**
  * The package with those folders as zip files, made in the system's folder for temporary files and removed with the
- * scope. The package itself is left as it is. The same files give the same bytes on one machine.
+ * scope. The package itself is left as it is. The same files give the same bytes on one machine. Fails when a file is
+ * not as long any more as it was found to be.
  */
 export const compressPackage = (
   content: PackageContent,
   compressions: ReadonlyArray<Compression>,
 ): Effect.Effect<PackageContent, SourceError, Scope.Scope> =>
   Effect.gen(function* () {
-    const failed = (cause: unknown) =>
-      new SourceError({ source: content.source, issue: `it cannot be compressed (${codeOf(cause)})` })
+    const failed = (cause: unknown) => cause instanceof SourceError ? cause : failure(content.source, cause)
     const place = yield* Effect.acquireRelease(
       Effect.tryPromise({ try: () => mkdtemp(join(temporary(), "image-store-zip-")), catch: failed }),
       (place) => Effect.promise(() => rm(place, { recursive: true, force: true, maxRetries: 3 })),
@@ -58,7 +56,7 @@ export const compressPackage = (
     const zips = yield* Effect.forEach(compressions, ({ files, folder }, index) => {
       const source = join(place, `${index}.zip`)
       return Effect.map(
-        Effect.tryPromise({ try: (signal) => writeZip(source, folder, files, signal), catch: failed }),
+        toItsEnd((signal) => writeZip(source, folder, files, signal), failed),
         (size): PackageFile => ({ name: `${folder}.zip`, size, source }),
       )
     })
@@ -79,7 +77,20 @@ const temporary = (): string => {
   }
 }
 
-/** Writes a zip file and tells its size in bytes. */
+/** Interrupted, it is told so and waited for: what it has open cannot be removed everywhere. */
+const toItsEnd = <A, E>(
+  run: (signal: AbortSignal) => Promise<A>,
+  failed: (cause: unknown) => E,
+): Effect.Effect<A, E> =>
+  Effect.async((resume, signal) => {
+    const done = run(signal).then(
+      (value) => resume(Effect.succeed(value)),
+      (cause) => resume(Effect.fail(failed(cause))),
+    )
+    return Effect.promise(() => done)
+  })
+
+/** Writes a zip file and tells its size in bytes. When it ends, however it does, nothing of it is open. */
 const writeZip = async (
   path: string,
   folder: string,
@@ -87,17 +98,89 @@ const writeZip = async (
   signal: AbortSignal,
 ): Promise<number> => {
   const { ZipWriter } = await loadZip()
-  const out = createWriteStream(path)
-  const writer = new ZipWriter(Writable.toWeb(out) as WritableStream<Uint8Array>, {
-    useWebWorkers: false,
-    keepOrder: true,
-    lastModDate: DATE,
-    extendedTimestamp: false,
-    signal,
-  })
-  for (const file of files) {
-    await writer.add(file.name.slice(folder.length + 1), { readable: readableOf(file), size: file.size })
+  const out = await open(path, "w")
+  try {
+    let size = 0
+    const write = async (piece: Uint8Array) => {
+      await out.writeFile(piece)
+      size += piece.length
+    }
+    const writer = new ZipWriter(new WritableStream({ write }), {
+      useWebWorkers: false,
+      keepOrder: true,
+      lastModDate: DATE,
+      extendedTimestamp: false,
+      signal,
+    })
+    for (const file of files) {
+      await reading(
+        file,
+        (readable) => writer.add(file.name.slice(folder.length + 1), { readable, size: file.size }),
+      )
+    }
+    await writer.close()
+    return size
+  } finally {
+    await out.close()
   }
-  await writer.close()
-  return out.bytesWritten
 }
+
+/** Gives all bytes of a file to `use`. Fails where they are not as many as it had. */
+const reading = async (
+  file: PackageFile,
+  use: (readable: ReadableStream<Uint8Array>) => Promise<unknown>,
+): Promise<void> => {
+  const source = typeof file.source === "string" ? file.source : file.name
+  const changed = () => new SourceError({ source, issue: "it changed while it was compressed" })
+  let seen = 0
+  try {
+    const { close, read } = await openFile(file)
+    try {
+      await use(
+        new ReadableStream({
+          pull: async (controller) => {
+            const piece = await read()
+            if (piece === undefined) return controller.close()
+            seen += piece.length
+            // One that grows all the time would have no end.
+            if (seen > file.size) throw changed()
+            controller.enqueue(piece)
+          },
+        }),
+      )
+    } finally {
+      await close()
+    }
+  } catch (cause) {
+    throw seen > file.size ? changed() : failure(source, cause)
+  }
+  if (seen < file.size) throw changed()
+}
+
+/** Bytes read at a time. */
+const PIECE = 256 * 1024
+
+interface OpenFile {
+  /** Nothing at the end. */
+  readonly read: () => Promise<Uint8Array | undefined>
+  readonly close: () => Promise<void>
+}
+
+const openFile = async (file: PackageFile): Promise<OpenFile> => {
+  if (typeof file.source !== "string") {
+    const reader = readableOf(file).getReader()
+    return { read: async () => (await reader.read()).value, close: () => reader.cancel() }
+  }
+  const handle = await open(file.source)
+  return {
+    read: async () => {
+      const piece = new Uint8Array(PIECE)
+      const { bytesRead } = await handle.read(piece, 0, PIECE)
+      return bytesRead === 0 ? undefined : piece.subarray(0, bytesRead)
+    },
+    close: () => handle.close(),
+  }
+}
+
+const failure = (source: string, cause: unknown): SourceError =>
+  new SourceError({ source, issue: `it cannot be compressed (${codeOf(cause)})` })
