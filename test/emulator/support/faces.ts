@@ -1,4 +1,4 @@
-/** The ways to talk to a gateway: without a socket, over one, and to a real cluster. */
+/** The ways to talk to a gateway: without a socket, and over one. A real cluster has a file of its own. */
 import * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -32,12 +32,17 @@ export type Send = (request: RawRequest) => Effect.Effect<RawReply>
 /** Something that answers like a gateway. */
 export interface Face {
   readonly name: string
-  /** Begins a new store. There is no emulator behind a real cluster. */
-  readonly start: (options: EmulatorOptions) => Effect.Effect<
-    { readonly send: Send; readonly emulator?: EmulatorShape },
-    never,
-    Scope.Scope
-  >
+  /** Begins a new store. */
+  readonly start: (options: EmulatorOptions) => Effect.Effect<Store, never, Scope.Scope>
+}
+
+/** A store, for one case. */
+export interface Store {
+  readonly send: Send
+  /** What the case's folders and ids are called this time. Default: as they are. */
+  readonly named?: (text: string) => string
+  /** There is none behind a real cluster. */
+  readonly emulator?: EmulatorShape
 }
 
 const bytesOf = (body: string | Uint8Array): Uint8Array =>
@@ -107,6 +112,7 @@ export const sendTo = (endpoint: string): Send => ({ body, headers = {}, method,
     })
     sent.on("error", (error) => resume(Effect.die(error)))
     sent.end(bytes)
+    return Effect.sync(() => sent.destroy())
   })
 
 export const served: Face = {
@@ -117,9 +123,3 @@ export const served: Face = {
       ({ emulator, url }) => ({ emulator, send: sendTo(url) }),
     ),
 }
-
-/** A real gateway. Only for cases that remove what they make. */
-export const real = (endpoint: string): Face => ({
-  name: endpoint,
-  start: () => Effect.succeed({ send: sendTo(endpoint) }),
-})
