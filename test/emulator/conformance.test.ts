@@ -1,14 +1,27 @@
 /** One suite over every face of the gateway: what protocol.md says, literally. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
 import { env } from "node:process"
 import { expect } from "vitest"
 import { Emulator, type Os } from "../../src/emulator/mod.ts"
-import { type Expected, FOLDERS, type GatewayCase, gatewayCases, S, T } from "../fixtures/gatewayCases.ts"
+import {
+  type Expected,
+  FOLDERS,
+  type GatewayCase,
+  gatewayCases,
+  S,
+  type Step,
+  T,
+} from "../fixtures/gatewayCases.ts"
 import { type Face, inProcess, type RawReply, type RawRequest, served } from "./support/faces.ts"
 import { realCluster, systemOf } from "./support/realCluster.ts"
 
@@ -42,7 +55,7 @@ const toSend = ({ body, target, ...rest }: RawRequest, spelling: Spelling): RawR
   ...(body === undefined ? {} : { body: typeof body === "string" ? spelling.body(body) : body }),
 })
 
-const check = (reply: RawReply, { body, ...expected }: Expected, spelling: Spelling): void => {
+const check = (reply: RawReply, { body, headers = {}, ...expected }: Expected, spelling: Spelling): void => {
   const seen = {
     status: reply.status,
     reason: reply.reason,
@@ -54,6 +67,7 @@ const check = (reply: RawReply, { body, ...expected }: Expected, spelling: Spell
       ? expected
       : { ...expected, body: typeof body === "string" ? spelling.body(body) : expect.stringMatching(body) },
   )
+  for (const [header, value] of Object.entries(headers)) expect(reply.headers[header], header).toBe(value)
 }
 
 /** Carries a case out, as far as `steps` of its steps. */
@@ -64,13 +78,36 @@ const run = (
   steps: number = each.steps.length,
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { named: name = (text) => text, send } = yield* face.start({ ...each.options, os })
+    const { emulator, named: name = (text) => text, send } = yield* face.start({ ...each.options, os })
     const separator = os === "windows" ? "\\\\" : "/"
     const spelling = { name, body: (text: string) => name(text.replaceAll("\u0001", separator)) }
-    for (const [request, expected] of each.steps.slice(0, steps)) {
-      check(yield* send(toSend(request, spelling)), expected, spelling)
+    for (const step of each.steps.slice(0, steps)) {
+      if ("inject" in step) yield* emulator!.inject(step.inject, step.on === undefined ? {} : { on: step.on })
+      else if ("advance" in step) yield* TestClock.adjust(step.advance)
+      else {
+        const [request, expected, wait] = step
+        const answer = send(toSend(request, spelling))
+        check(yield* wait === undefined ? answer : afterTime(answer, wait), expected, spelling)
+      }
     }
   })
+
+/** What comes when that time has passed on the test clock, and not a millisecond before. */
+const afterTime = <A>(answer: Effect.Effect<A>, wait: Duration.DurationInput): Effect.Effect<A> =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.fork(answer)
+    yield* untilAsleep
+    yield* TestClock.adjust(Duration.subtract(wait, 1))
+    assert.isTrue(Option.isNone(yield* Fiber.poll(fiber)), "the answer came too early")
+    yield* untilAsleep
+    yield* TestClock.adjust(1)
+    return yield* Fiber.join(fiber)
+  })
+
+/** A request over a socket takes its time to arrive. */
+const untilAsleep = Effect.repeat(Effect.promise(() => new Promise(setImmediate)), {
+  until: () => Effect.map(TestClock.sleeps(), (sleeps) => Chunk.isNonEmpty(sleeps)),
+})
 
 const casesOf = (os: Os): ReadonlyArray<GatewayCase> => gatewayCases.filter((each) => each.os.includes(os))
 const realCasesOf = (os: Os): ReadonlyArray<GatewayCase> => casesOf(os).filter((each) => each.cleansUp)
@@ -107,6 +144,7 @@ describe("a cluster that others use too", () => {
           const files = Effect.map(emulator.files, (all) => all.map(({ path, version }) => [path, version]))
           const before = yield* files
           for (const each of realCasesOf(os)) {
+            assert.isTrue(each.steps.every((step) => "length" in step && step.length === 2), each.name)
             for (let steps = 1; steps <= each.steps.length; steps++) {
               yield* Effect.scoped(run(realCluster(url, os), os, each, steps))
               assert.deepStrictEqual(yield* files, before, each.name)
@@ -129,7 +167,8 @@ describe("a cluster that others use too", () => {
         Logger.withMinimumLogLevel(LogLevel.None),
       )
       const opens = realCasesOf("windows").find(({ name }) => name.startsWith("opens a session"))!
-      const wrong: GatewayCase = { ...opens, steps: [[opens.steps[0]![0], { status: 500 }]] }
+      const failing: Step = [{ method: "GET", target: "/ImageStore" }, { status: 500 }]
+      const wrong: GatewayCase = { ...opens, steps: [...opens.steps.slice(0, 1), failing] }
       const exit = yield* Effect.exit(Effect.scoped(run(realCluster(url, "windows"), "windows", wrong)))
       assert.isTrue(Exit.isFailure(exit))
       assert.strictEqual((yield* emulator.requests)[0]!.status, 200, "the session was opened")
