@@ -54,6 +54,8 @@ export class PackageUpload {
   readonly #concurrency: number
   readonly #summaries: Array<FileSummary> = []
   readonly #removed = new Set<string>()
+  /** The mark of the package as a whole was sent, or is about to be. */
+  #marks = false
   #keyOf: KeyOf = (name) => name
 
   constructor(
@@ -72,7 +74,7 @@ export class PackageUpload {
   /** What is at the destination. Fails when a package cannot, or by the options must not, go there. */
   get look(): Effect.Effect<StoredTree, FabricError | PackageError, FabricClient> {
     return Effect.gen(this, function* () {
-      if (yield* this.#persist(hasUploadSessions)) this.#keyOf = (name) => name.toLowerCase()
+      if (yield* this.persist(hasUploadSessions)) this.#keyOf = (name) => name.toLowerCase()
       const tree = yield* this.#tree
       if (tree.has("")) return yield* this.#failed([`${this.#plan.path} is a file in the store`])
       const { strays } = compareTree(this.#plan, tree, this.#keyOf)
@@ -100,6 +102,7 @@ export class PackageUpload {
         })
       }
       yield* this.#settle
+      this.#marks = true
       yield* this.#mark("")
       yield* this.#inTime(Effect.map(
         listFolder(path),
@@ -119,6 +122,14 @@ export class PackageUpload {
         removed: [...this.#removed].filter((name) => lastName(name) !== MARKER).sort(),
       }
     })
+  }
+
+  /** Whether the destination has a mark that this upload has not sent. */
+  get isMarkedByOthers(): Effect.Effect<boolean, FabricError, FabricClient> {
+    return this.#marks ? Effect.succeed(false) : Effect.map(
+      this.persist(listFolder(this.#plan.path)),
+      (entries) => entries.some(({ _tag, path }) => _tag === "File" && path.endsWith(`/${MARKER}`)),
+    )
   }
 
   #file(file: PackageFile): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
@@ -176,7 +187,7 @@ export class PackageUpload {
   ): Effect.Effect<void, FabricError | PackageError, FabricClient> {
     return Effect.gen(this, function* () {
       for (const seconds of [...LOOK_AGAIN, undefined]) {
-        const wrong = yield* this.#persist(look)
+        const wrong = yield* this.persist(look)
         if (wrong.length === 0) return
         if (seconds === undefined) return yield* this.#failed(wrong)
         yield* Effect.sleep(`${seconds} seconds`)
@@ -185,7 +196,7 @@ export class PackageUpload {
   }
 
   get #tree(): Effect.Effect<StoredTree, FabricError, FabricClient> {
-    return readTree(this.#plan.path, (path) => this.#persist(listFolder(path)))
+    return readTree(this.#plan.path, (path) => this.persist(listFolder(path)))
   }
 
   #remove(names: ReadonlyArray<string>): Effect.Effect<void, FabricError, FabricClient> {
@@ -199,11 +210,11 @@ export class PackageUpload {
   }
 
   #delete(name: string): Effect.Effect<void, FabricError, FabricClient> {
-    return this.#persist(deleteContent({ path: pathIn(this.#plan.path, name) }))
+    return this.persist(deleteContent({ path: pathIn(this.#plan.path, name) }))
   }
 
   /** Repeats a request while the cluster is away, as long as the options say. */
-  #persist<A>(
+  persist<A>(
     request: Effect.Effect<A, FabricError, FabricClient>,
   ): Effect.Effect<A, FabricError, FabricClient> {
     const patience = (this.#options.patience ?? uploadDefaults.patience) * 1000

@@ -77,7 +77,7 @@ const run = (
     })
     const undo = before.size === 0 && options.onFailure !== "keep"
     const brought =
-      yield* (undo ? undoing(slots, upload.bring(before), destination, emit) : upload.bring(before))
+      yield* (undo ? undoing(slots, upload, upload.bring(before), destination, emit) : upload.bring(before))
     emit({
       _tag: "PackageUploaded",
       path: destination,
@@ -160,33 +160,43 @@ const refuse = (
     if (valid.length > 0) return yield* new PackageError({ source, problems: valid.map(({ text }) => text) })
   })
 
-/** Seconds that the clean-up may take. */
+/** Seconds that one deletion of the clean-up may take, attempts included. */
 const UNDO_WITHIN = 60
 
 /** Deletes the destination when the upload fails or is interrupted. The upload's own error is the result. */
 const undoing = <A, E>(
   slots: Slots,
+  upload: PackageUpload,
   bring: Effect.Effect<A, E, Env>,
   path: string,
   emit: Emit,
 ): Effect.Effect<A, E, Env> => {
-  // In a fiber of its own: in one that is interrupted already nothing else could be, and it has to end in time.
+  const left = (problem: string) => new PackageError({ source: path, problems: [problem] })
+  const inTime = <A, E>(effect: Effect.Effect<A, E, FabricClient>) =>
+    Effect.timeoutFail(effect, {
+      duration: `${UNDO_WITHIN} seconds`,
+      onTimeout: () => left(`it could not be removed within ${UNDO_WITHIN} s`),
+    })
+  const removeOnce = inTime(Effect.zipRight(
+    // Meanwhile another run may have completed its package here: that one stays.
+    Effect.flatMap(
+      upload.isMarkedByOthers,
+      (marked) => marked ? left("another package was completed there meanwhile") : Effect.void,
+    ),
+    upload.persist(deleteContent({ path })),
+  ))
   const removeForGood = Effect.gen(function* () {
-    yield* deleteContent({ path })
+    // Neither deletion nor roll-back under a commit that may be running (protocol.md 4.5).
+    if (slots.unsettled) return yield* left("a commit may still be running; its session is in the journal")
+    yield* removeOnce
     // A file whose answer was lost may still arrive: then it has to go again.
     const wait = slots.quietAt - (yield* Clock.currentTimeMillis)
     if (wait <= 0) return
     yield* Effect.sleep(Duration.millis(wait))
-    yield* deleteContent({ path })
+    yield* removeOnce
   })
-  const remove = Effect.flatMap(
-    Effect.forkDaemon(Effect.interruptible(Effect.timeoutFail(removeForGood, {
-      duration: `${UNDO_WITHIN} seconds`,
-      onTimeout: () =>
-        new PackageError({ source: path, problems: [`it could not be removed within ${UNDO_WITHIN} s`] }),
-    }))),
-    Fiber.join,
-  )
+  // In a fiber of its own: in one that is interrupted already nothing else could be, and it has to end in time.
+  const remove = Effect.flatMap(Effect.forkDaemon(Effect.interruptible(removeForGood)), Fiber.join)
   // Streams drop what is attached to their error, and whoever interrupts one hears no event: so both are told.
   const removeAndTell = Effect.matchCauseEffect(remove, {
     onSuccess: () => {

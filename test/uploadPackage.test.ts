@@ -540,6 +540,43 @@ describe("an upload that fails", () => {
   }
 })
 
+describe("the removal of half a package", () => {
+  const small = { "big.dll": "z".repeat(1000), "small.txt": "s" }
+  const options = { chunkSize: 100, validate: false } as const
+
+  it.effect("is left undone while a commit may be running", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.hang, "CommitImageStoreUploadSession", 1000)
+      yield* refusal(yield* folderOf(small), { ...options, patience: 60 }, "Shop")
+      assert.deepStrictEqual(yield* asked("DeleteImageStoreContent"), [])
+      assert.deepStrictEqual(
+        (yield* (yield* UploadJournal).entries).map(({ state }) => state),
+        ["committing"],
+      )
+    })))
+
+  it.effect("does not take what another run has completed meanwhile", () =>
+    run(
+      Effect.gen(function* () {
+        const folder = yield* folderOf(small)
+        const slow = yield* Effect.fork(upload(folder, { ...options, concurrency: 1 }, "Shop"))
+        yield* Effect.sleep("5 seconds")
+        yield* upload(folder, { ...options, concurrency: 8 }, "Shop")
+        yield* Fiber.interrupt(slow)
+        assert.deepStrictEqual(yield* stored, withMarks(small, ["_.dir"]))
+      }),
+      { latency: "1 second" },
+    ))
+
+  it.effect("is as patient as its minute while the primary moves", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile")
+      yield* inject(Fault.reply(503, "E_ABORT"), "DeleteImageStoreContent", 5)
+      yield* refusal(yield* folderOf(small), options, "Shop")
+      assert.deepStrictEqual(yield* stored, {})
+    })))
+})
+
 describe("compress", () => {
   const files = {
     ...shop,

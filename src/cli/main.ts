@@ -14,6 +14,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   else process.exit(0)
 })
 
+// What nobody reads is no reason to stop, least of all before the clean-up.
+process.stderr.on("error", () => {})
+
 const argv = process.argv.slice(2)
 const text = front(argv)
 if (text !== undefined) process.stdout.write(text)

@@ -40,7 +40,7 @@ const tryWrite = (text: string): void => {
 }
 
 /**
- * Runs `argv`, and sets the process's exit code. The first SIGINT or SIGTERM interrupts and lets everything be
+ * Runs `argv`, and sets the process's exit code. The first SIGINT, SIGTERM or SIGHUP interrupts and lets everything be
  * cleaned up, the second ends at once.
  */
 export const runMain = (argv: ReadonlyArray<string>): void => {
@@ -57,6 +57,8 @@ export const runMain = (argv: ReadonlyArray<string>): void => {
   }
   process.on("SIGINT", stop)
   process.on("SIGTERM", stop)
+  // The terminal, or the connection to it, is closed.
+  process.on("SIGHUP", stop)
   // Deno refuses to listen by an error that nothing can catch.
   process.once("uncaughtException", (error) => {
     Effect.runSync(Effect.provideService(report(Cause.die(error), LogLevel.Info), Output, output))

@@ -149,7 +149,6 @@ const run = (
     const { json, note, result } = yield* Output
     const { origins } = yield* FabricClient
     if (job.destination !== undefined) yield* validated(job.destination, {})
-    yield* answers
     const progress = new Progress(() => sessions.quietAt)
     const view = yield* viewOf(progress)
     const facts: Facts = { sessions, origins, planned: undefined }
@@ -167,7 +166,9 @@ const run = (
 
     const story = Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
-        const work = yield* Effect.forkDaemon(Effect.interruptible(Stream.runForEach(events, consume)))
+        const work = yield* Effect.forkDaemon(
+          Effect.interruptible(Effect.zipRight(answers, Stream.runForEach(events, consume))),
+        )
         // The story goes on while it is cleaned up.
         const stop = (why: string, advice: string) =>
           Effect.suspend(() => {

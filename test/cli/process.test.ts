@@ -62,7 +62,8 @@ const deno = (permissions: ReadonlyArray<string>, args: ReadonlyArray<string>) =
   ])
 
 /** Not `child.kill`: after that Deno takes any end of the child for one by the signal. */
-const signalTo = (child: ChildProcess, signal: "SIGINT" | "SIGTERM") => process.kill(child.pid!, signal)
+const signalTo = (child: ChildProcess, signal: "SIGINT" | "SIGTERM" | "SIGHUP") =>
+  process.kill(child.pid!, signal)
 
 const scoped = (program: Effect.Effect<void, unknown, Scope.Scope>) =>
   Effect.runPromise(Logger.withMinimumLogLevel(Effect.scoped(program), LogLevel.None))
@@ -136,7 +137,7 @@ describe("under Node, bundled, without node_modules", () => {
     expect(ran.err.trim().split("\n")).toHaveLength(2)
   }, LONG)
 
-  it.each(["SIGINT", "SIGTERM"] as const)(
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
     "ends by 130 on %s, and lets the request go",
     (signal) =>
       scoped(Effect.gen(function* () {
@@ -177,6 +178,20 @@ describe("under Node, bundled, without node_modules", () => {
     const { code, out, err } = await ended
     expect([code, out]).toEqual([130, `${url}\n`])
     expect(err).toContain("GET /ImageStore?api-version=6.0 404")
+  }, LONG)
+
+  it("goes on when nobody reads its notes any more", async () => {
+    const { child, ended } = node(["emulator", "--port", "0"])
+    const url = await new Promise<string>((resolve) =>
+      child.stdout!.once("data", (text) => resolve(String(text).trim()))
+    )
+    child.stderr!.destroy()
+    // Each is a line on stderr.
+    for (let i = 0; i < 5; i++) {
+      expect((await fetch(`${url}/ImageStore?api-version=6.0`)).status).toBe(404)
+    }
+    signalTo(child, "SIGINT")
+    expect((await ended).code).toBe(130)
   }, LONG)
 
   it("does not fail when its reader has seen enough", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
@@ -57,6 +58,20 @@ const records = (state: string) =>
 const jsonLines = (text: string) => text.split("\n").map((line) => JSON.parse(line))
 
 const bigShop: Files = { ...shop, "Web/Code/web.exe": BIG }
+
+describe("the deadline", () => {
+  it.effect("holds while the cluster is looked for, too", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* (yield* Emulator).inject(Fault.hang, { times: 100 })
+        const begun = yield* Clock.currentTimeMillis
+        const ran = yield* upload(state, [yield* folderOf(shop), "--deadline", "20s"])
+        expect(ran.code).toBe(1)
+        expect(ran.err).toContain("deadline of 20 s")
+        expect((yield* Clock.currentTimeMillis) - begun).toBeLessThan(60_000)
+      })
+    ))
+})
 
 describe("upload of a package", () => {
   it.effect("ends with what it did, and with the next command", () =>
