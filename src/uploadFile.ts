@@ -134,7 +134,9 @@ export const validated = (
   const refuse = (field: string, issue: string) =>
     refuseParams({ name: "UploadFile", action: `upload to ${path}` }, field, issue)
   const decoded = decodePath(path)
-  if (Either.isLeft(decoded)) return refuse("path", decoded.left.message.split("\n").at(-1)!.trim())
+  if (Either.isLeft(decoded)) {
+    return refuse("path", decoded.left.message.split("\n").at(-1)!.replace(/^[ └├│─]+/, ""))
+  }
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 256) {
     return refuse("concurrency", `expected a whole number from 1 to 256, got ${concurrency}`)
   }

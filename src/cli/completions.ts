@@ -13,7 +13,19 @@ const NAME = "image-store"
 export const completions = (shell: string): Effect.Effect<string> =>
   Effect.map(scriptOf(shell), (lines) =>
     // Wizard mode, which @effect/cli has for every command, is not offered here.
-    lines.filter((line) => !/^\s*'--wizard|-l wizard/.test(line)).join("\n").replaceAll(" --wizard", ""))
+    mended(
+      lines.filter((line) => !/^\s*'--wizard|-l wizard/.test(line)).join("\n").replaceAll(" --wizard", ""),
+    ))
+
+/** @effect/cli 0.77 spells a name with a hyphen in two ways, loses what comes below a group, and lists choices by commas. */
+const mended = (script: string): string =>
+  script
+    .replaceAll('cmd="image-store"', 'cmd="image__store"')
+    .replaceAll(/^( +)image-store\)$/gm, "$1image__store)")
+    .replaceAll(/^( +)image__store,(\w+),(\w+)\)$/gm, "$1image__store__$2,$3)")
+    .replaceAll("_image-store__", "_image__store__")
+    .replaceAll(/compgen -W "([^" ]+)"/g, (_, choices: string) =>
+      `compgen -W "${choices.replaceAll(",", " ")}"`)
 
 const scriptOf = (shell: string): Effect.Effect<Array<string>> => {
   switch (shell) {
