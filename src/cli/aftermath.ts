@@ -40,6 +40,14 @@ export const remains = ({ origins, sessions }: Facts): string =>
     sessions.recorded.size === 1 ? "it" : "them"
   }: image-store session clean ${at(origins)}`
 
+/** Where half a package may be when nobody has looked any more. */
+export const half = ({ kind, onFailure }: Job, { origins, planned }: Facts): string =>
+  kind === "file" || planned === undefined || planned.overwrites || onFailure === "keep"
+    ? ""
+    : `\nHalf a package may be at ${planned.path}; to remove it: image-store rm ${planned.path} ${
+      at(origins)
+    }`
+
 const at = (origins: ReadonlyArray<string>): string =>
   origins.map((origin) => `--endpoint ${origin}`).join(" ")
 

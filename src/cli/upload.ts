@@ -22,7 +22,7 @@ import { type FileSummary, SourceError } from "../UploadEvent.ts"
 import { uploadFile, validated } from "../uploadFile.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { uploadPackage } from "../uploadPackage.ts"
-import { aftermath, type Facts, type Job, remains } from "./aftermath.ts"
+import { aftermath, type Facts, half, type Job, remains } from "./aftermath.ts"
 import { CliError } from "./CliError.ts"
 import { Display, Drawing, during } from "./Display.ts"
 import { Host } from "./Host.ts"
@@ -205,7 +205,7 @@ const run = (
       view.clear()
       const message = `Stopped at once. ${
         sessions.recorded.size === 0 ? "No upload session is recorded." : remains(facts)
-      }`
+      }${half(job, facts)}`
       return json ? JSON.stringify({ stopped: message, sessions: [...sessions.recorded.keys()] }) : message
     }
     yield* withLastWords(words, view.around(story))

@@ -427,6 +427,16 @@ describe("an upload that is stopped", () => {
       return { fiber, out }
     })
 
+  it.effect("has last words that name half a package, and the command that removes it", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const { fiber } = yield* begun(state, [yield* folderOf({ ...shop, "Web/Code/big.dll": BIG }), "Half"])
+        expect(lastWords()).toContain(
+          "Half a package may be at Half; to remove it: image-store rm Half --endpoint http://one:19080",
+        )
+        yield* Fiber.interrupt(fiber)
+      }), LATENCY))
+
   it.effect("has last words that name its sessions and the command that ends them", () =>
     run((state) =>
       Effect.gen(function* () {
