@@ -362,7 +362,7 @@ class FileUpload {
       this.#there = this.#resumed
       this.#started(adopt?.own.entry.sessionId)
       yield* transact(
-        { path: this.#path, size, patience: this.#options.patience ?? uploadDefaults.patience },
+        { path: this.#path, size },
         {
           source: name,
           chunkSize: () => this.#chunkSize,

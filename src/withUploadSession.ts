@@ -219,9 +219,10 @@ const rounds = <A, E, R>(
             return session.put(range, bytes, hash)
           }),
       })
-      const before = missing
+      const wanted = missing
       missing = yield* session.expected
-      if (!sent && missing.length > 0) return yield* unsent(session.path, before)
+      // Where nothing was wanted, what is missing by now was lost.
+      if (!sent && wanted.length > 0 && missing.length > 0) return yield* unsent(session.path, wanted)
       if (missing.length === 0) {
         const outcome = yield* session.commit
         if (outcome === "committed") return { value }

@@ -70,6 +70,24 @@ describe("what a dead run left", () => {
       assert.deepStrictEqual(yield* sessions, [])
     })))
 
+  it.effect("is sent again when a fail-over takes it, though all of it had arrived", () =>
+    run(Effect.gen(function* () {
+      const { files, inject, sessions } = yield* Emulator
+      // The last question before the commit.
+      yield* inject(Fault.hang, { on: "GetImageStoreContent" })
+      const { kill, store } = yield* mortal(bytesOf(95))
+      yield* until("GetImageStoreContent", 1)
+      yield* kill
+      // The primary moves when the next run has seen that nothing is missing.
+      const look = { on: "GetImageStoreUploadSessionById" } as const
+      yield* inject(Fault.delay(0), { ...look, times: 3 })
+      yield* inject(Fault.failOver("1 second"), look)
+      const resumed = Stream.runDrain(uploadFile(bytesOf(95), "App/a.bin", { chunkSize: 10 }))
+      yield* Effect.provide(resumed, afterwards(store))
+      assert.deepStrictEqual((yield* files).map(({ size }) => size), [95])
+      assert.deepStrictEqual(yield* sessions, [])
+    })))
+
   const GiB = 1024 ** 3
   const committing = (now: number): JournalEntry => ({
     sessionId: S as SessionId,
