@@ -44,14 +44,10 @@ export {
   type StoreUsage,
 } from "./src/ImageStoreContent.ts"
 export { ImageStorePath } from "./src/ImageStorePath.ts"
-export {
-  type Journal,
-  type JournalEntry,
-  JournalError,
-  type JournalPatch,
-  type Owner,
-  type SessionState,
-} from "./src/JournalEntry.ts"
+export { type Journal, JournalError, type Records } from "./src/Journal.ts"
+export type { JournalEntry, JournalPatch, SessionState } from "./src/JournalEntry.ts"
+export type { Owner } from "./src/Owned.ts"
+export type { FileRecord, PackagePatch, PackageRecord } from "./src/PackageRecord.ts"
 export type { Operation, Request, RunOperation } from "./src/Operation.ts"
 export {
   commitUploadSession,

@@ -1,6 +1,6 @@
 /**
  * What has to be known of an upload session to end it, also when its process is gone: one record a session, kept
- * from before its first chunk until it is dead.
+ * from before its first chunk until it is dead. And what has to be known of a package to go on with it.
  *
  * @module
  */
@@ -9,15 +9,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import process from "node:process"
-import {
-  isSameOwner,
-  type Journal,
-  type JournalEntry,
-  type JournalPatch,
-  type Owner,
-  patched,
-} from "./JournalEntry.ts"
+import type { Journal, Records } from "./Journal.ts"
+import { type JournalEntry, patched } from "./JournalEntry.ts"
 import { defaultFolder, openFolder } from "./journalFolder.ts"
+import { type Change, isSameOwner, type Owned, type Owner } from "./Owned.ts"
+import { type PackageRecord, patchedPackage } from "./PackageRecord.ts"
 import type { SessionId } from "./UploadSession.ts"
 
 const Base: Context.TagClass<UploadJournal, "@effect-fabric/image-store/UploadJournal", Journal> = Context
@@ -37,57 +33,81 @@ export class UploadJournal extends Base {
     Layer.sync(UploadJournal, () => openFolder(options.folder ?? defaultFolder()))
 
   /**
-   * In memory: a crash forgets it. `store` lets several owners share one, as processes do; `alive` says which of
-   * the others are at work, by default none.
+   * In memory: a crash forgets it. `store` lets several owners share one, as processes do, and `packages` belong to it
+   * unless they are given; `alive` says which of the others are at work, by default none.
    */
   static readonly layerMemory = (
     options: {
       readonly store?: Map<SessionId, JournalEntry> | undefined
+      readonly packages?: Map<string, PackageRecord> | undefined
       readonly owner?: Owner | undefined
       readonly alive?: ((owner: Owner) => boolean) | undefined
     } = {},
   ): Layer.Layer<UploadJournal> =>
     Layer.sync(UploadJournal, () => {
       const store = options.store ?? new Map<SessionId, JournalEntry>()
+      const packages = options.packages ?? packagesBeside(store)
       const owner = options.owner ?? { host: "memory", process: process.pid, start: 0 }
       const alive = options.alive ?? (() => false)
-      const atWork = new Set<SessionId>()
-      const put = (entry: JournalEntry, patch: JournalPatch = {}) =>
-        Effect.clockWith((clock) =>
-          Effect.sync(() =>
-            void store.set(entry.sessionId, patched(entry, [{ at: clock.unsafeCurrentTimeMillis(), patch }]))
-          )
-        )
       return {
         owner,
-        entries: Effect.sync(() => [...store.values()]),
-        create: (entry) => Effect.zipRight(put(entry), Effect.sync(() => void atWork.add(entry.sessionId))),
-        update: (sessionId, patch) =>
-          Effect.suspend(() => {
-            const entry = store.get(sessionId)
-            return entry === undefined ? Effect.void : put(entry, patch)
-          }),
-        remove: (sessionId) =>
-          Effect.sync(() => {
-            store.delete(sessionId)
-            atWork.delete(sessionId)
-          }),
-        isAtWork: (entry) =>
-          Effect.sync(() =>
-            isSameOwner(entry.owner, owner) ? atWork.has(entry.sessionId) : alive(entry.owner)
-          ),
-        take: ({ owner: before, sessionId }) =>
-          Effect.sync(() => {
-            const entry = store.get(sessionId)
-            if (entry === undefined || !isSameOwner(entry.owner, before) || atWork.has(sessionId)) {
-              return Option.none()
-            }
-            const own = { ...entry, owner }
-            store.set(sessionId, own)
-            atWork.add(sessionId)
-            return Option.some(own)
-          }),
-        leave: (sessionId) => Effect.sync(() => void atWork.delete(sessionId)),
+        ...inMemory(store, ({ sessionId }) => sessionId, patched, owner, alive),
+        packages: inMemory(packages, ({ uploadId }) => uploadId, patchedPackage, owner, alive),
       }
     })
+}
+
+/** Owners that share the sessions share the packages too. */
+const packagesBeside = ((all = new WeakMap<object, Map<string, PackageRecord>>()) => (store: object) => {
+  const packages = all.get(store) ?? new Map<string, PackageRecord>()
+  all.set(store, packages)
+  return packages
+})()
+
+/** Records in a map. */
+const inMemory = <Id, Entry extends Owned, Patch>(
+  store: Map<Id, Entry>,
+  idOf: (entry: Entry) => Id,
+  patched: (entry: Entry, changes: Iterable<Change<Patch>>) => Entry,
+  owner: Owner,
+  alive: (owner: Owner) => boolean,
+): Records<Id, Entry, Patch> => {
+  const atWork = new Set<Id>()
+  const touch = (entry: Entry, change: (at: number) => Entry) =>
+    Effect.clockWith((clock) =>
+      Effect.sync(() => void store.set(idOf(entry), change(clock.unsafeCurrentTimeMillis())))
+    )
+  return {
+    entries: Effect.sync(() => [...store.values()]),
+    create: (entry) =>
+      Effect.zipRight(
+        touch(entry, (touched) => ({ ...entry, touched })),
+        Effect.sync(() => void atWork.add(idOf(entry))),
+      ),
+    update: (id, patch) =>
+      Effect.suspend(() => {
+        const entry = store.get(id)
+        return entry === undefined ? Effect.void : touch(entry, (at) => patched(entry, [{ at, patch }]))
+      }),
+    remove: (id) =>
+      Effect.sync(() => {
+        store.delete(id)
+        atWork.delete(id)
+      }),
+    isAtWork: (entry) =>
+      Effect.sync(() => isSameOwner(entry.owner, owner) ? atWork.has(idOf(entry)) : alive(entry.owner)),
+    take: (before) =>
+      Effect.sync(() => {
+        const id = idOf(before)
+        const entry = store.get(id)
+        if (entry === undefined || !isSameOwner(entry.owner, before.owner) || atWork.has(id)) {
+          return Option.none()
+        }
+        const own = { ...entry, owner }
+        store.set(id, own)
+        atWork.add(id)
+        return Option.some(own)
+      }),
+    leave: (id) => Effect.sync(() => void atWork.delete(id)),
+  }
 }

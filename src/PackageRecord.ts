@@ -1,0 +1,48 @@
+/**
+ * The record of a package on its way: which of its files need not be sent again.
+ *
+ * @module
+ */
+import type { Change, Owned } from "./Owned.ts"
+
+/** A file whose bytes went out, or were about to. */
+export interface FileRecord {
+  /** Bytes. */
+  readonly size: number
+  readonly chunkSize: number
+  /** SHA-256 of its one chunk, or of the SHA-256 of all its chunks; `""` where that was not known before it went out. */
+  readonly hash: string
+  /** The version under which the cluster listed it after its answer. Until then its bytes may still be under way. */
+  readonly version?: string
+}
+
+/** What is recorded of a package. */
+export interface PackageRecord extends Owned {
+  readonly uploadId: string
+  /** Origins of the cluster's endpoints. */
+  readonly endpoints: ReadonlyArray<string>
+  readonly path: string
+  /** The folder or archive that it comes from. */
+  readonly source: string
+  /** Nothing was at the path before: what is there came from this upload. */
+  readonly first: boolean
+  /** By their paths in the package. */
+  readonly files: ReadonlyMap<string, FileRecord>
+}
+
+/** What changes about a package while it is on its way: files are added to those that are known. */
+export type PackagePatch = Pick<PackageRecord, "files">
+
+/** The record after changes, in their order. */
+export const patchedPackage = (
+  record: PackageRecord,
+  changes: Iterable<Change<PackagePatch>>,
+): PackageRecord => {
+  const files = new Map(record.files)
+  let { touched } = record
+  for (const { at, patch } of changes) {
+    for (const [name, file] of patch.files) files.set(name, file)
+    touched = at
+  }
+  return { ...record, files, touched }
+}
