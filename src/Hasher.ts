@@ -105,8 +105,12 @@ export class Hasher {
 
 const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
+/** One hash for what is hashed in chunks: the hash of theirs, and of a single one its own. */
+export const hashOfChunks = (hashes: ReadonlyArray<string>): string =>
+  hashes.length === 1 ? hashes[0]! : createHash("sha256").update(hashes.join("")).digest("hex")
+
 const sha256Here = (bytes: Uint8Array): Effect.Effect<string> =>
-  Effect.gen(function* () {
+  bytes.length <= PIECE ? Effect.sync(() => createHash("sha256").update(bytes).digest("hex")) : Effect.gen(function* () {
     const hash = createHash("sha256")
     for (let at = 0; at < bytes.length; at += PIECE) {
       if (at > 0) yield* turn

@@ -264,7 +264,8 @@ export class OpenSession {
   )
 }
 
-const sleepUntil = (time: number): Effect.Effect<void> =>
+/** Waits until that time, in milliseconds since 1970. */
+export const sleepUntil = (time: number): Effect.Effect<void> =>
   Effect.flatMap(
     Clock.currentTimeMillis,
     (now) => time > now ? Effect.sleep(Duration.millis(time - now)) : Effect.void,

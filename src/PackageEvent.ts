@@ -51,12 +51,16 @@ export type PackageEvent =
   | UploadEvent
   /** A folder of the package becomes a zip file, before anything is sent. */
   | { readonly _tag: "Compressing"; readonly folder: string; readonly files: number; readonly bytes: number }
-  /** It is checked and known what will be sent. `overwrites`: there is something at the destination. */
+  /**
+   * It is checked and known what will be sent. `stored`: bytes of files that earlier runs of this upload have brought;
+   * each is compared with its source before it counts. `overwrites`: something else is at the destination.
+   */
   | {
     readonly _tag: "PackagePlanned"
     readonly path: string
     readonly files: number
     readonly bytes: number
+    readonly stored: number
     readonly applicationType: string | undefined
     readonly applicationVersion: string | undefined
     readonly overwrites: boolean

@@ -9,9 +9,11 @@ import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import { deleteContent, hasUploadSessions } from "./ImageStore.ts"
 import type { ImageStorePath } from "./ImageStorePath.ts"
+import { sleepUntil } from "./OpenSession.ts"
 import { lastName, type PackageFile } from "./PackageContent.ts"
 import { PackageError } from "./PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
+import type { PackageJournal } from "./PackageJournal.ts"
 import { MARKER, type PackagePlan, pathIn } from "./packagePlan.ts"
 import { Patience } from "./Patience.ts"
 import type { Slots } from "./Slots.ts"
@@ -25,7 +27,7 @@ import {
   type StoredTree,
 } from "./storedTree.ts"
 import { type FileSummary, SourceError, type UploadError, type UploadEvent } from "./UploadEvent.ts"
-import { uploadDefaults, uploadInSlots } from "./uploadFile.ts"
+import { type FileJournal, uploadDefaults, uploadInSlots, waitingOf } from "./uploadFile.ts"
 import type { UploadJournal } from "./UploadJournal.ts"
 
 /** Files that wait for a slot with their source open, so that no slot waits for a file. */
@@ -34,6 +36,8 @@ const AHEAD = 2
 const LOOK_AGAIN = [1, 3, 10]
 /** Times that files are removed that should not be there. More come only from somebody else. */
 const MOST_REMOVALS = 2
+/** Times that all is sent once more because another run has completed its package at the same place. */
+const MOST_OTHERS = 2
 
 const EMPTY = new Uint8Array(0)
 
@@ -71,6 +75,11 @@ export class PackageUpload {
     this.#concurrency = options.concurrency ?? uploadDefaults.concurrency
   }
 
+  /** How the cluster compares names. Known after {@link PackageUpload.look}. */
+  get keyOf(): KeyOf {
+    return this.#keyOf
+  }
+
   /** What is at the destination. Fails when a package cannot, or by the options must not, go there. */
   get look(): Effect.Effect<StoredTree, FabricError | PackageError, FabricClient> {
     return Effect.gen(this, function* () {
@@ -83,25 +92,35 @@ export class PackageUpload {
     })
   }
 
-  /** Brings everything. `before` is what {@link PackageUpload.look} saw. */
-  bring(before: StoredTree): Effect.Effect<Brought, PackageUploadError, FabricClient | UploadJournal> {
+  /** Brings everything. `before` is what {@link PackageUpload.look} saw, `journal` what is known of it. */
+  bring(
+    before: StoredTree,
+    journal: PackageJournal,
+  ): Effect.Effect<Brought, PackageUploadError, FabricClient | UploadJournal> {
     return Effect.gen(this, function* () {
-      const { files, folders, path } = this.#plan
-      if ([...before.keys()].some((name) => this.#keyOf(name) === MARKER)) yield* this.#delete(MARKER)
+      const { folders, path } = this.#plan
       const { strays } = compareTree(this.#plan, before, this.#keyOf)
+      const marked = [...before.keys()].some((name) => this.#keyOf(name) === MARKER)
+      if (marked) yield* this.#delete(MARKER)
       yield* this.#remove(inTheWay(this.#plan, strays, this.#keyOf))
 
-      yield* Effect.forEach(files, (file) => this.#file(file), {
-        concurrency: this.#concurrency + AHEAD,
-        discard: true,
-      })
+      yield* this.#files((name) => journal.fileOf(name), (name) => journal.isLate(name))
       for (const level of levelsOf(folders.filter((name) => name !== ""))) {
         yield* Effect.forEach(level, (name) => this.#mark(name), {
           concurrency: this.#concurrency,
           discard: true,
         })
       }
-      yield* this.#settle
+      if (journal.quietAt > 0) yield* this.#untilQuiet(journal.quietAt)
+      // Another run that completes its package meanwhile has mixed it with this one: then all goes once more.
+      for (let others = 0; yield* this.#settle; others++) {
+        if (others === MOST_OTHERS) {
+          return yield* this.#failed([`other uploads to ${path} go on at the same time`])
+        }
+        yield* Effect.logWarning(`Another package was completed at ${path} meanwhile; all files are sent again`)
+        yield* this.#delete(MARKER)
+        yield* this.#files(() => undefined, () => false)
+      }
       this.#marks = true
       yield* this.#mark("")
       yield* this.#inTime(Effect.map(
@@ -132,9 +151,25 @@ export class PackageUpload {
     )
   }
 
-  #file(file: PackageFile): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
+  /** Brings all files. Last come those that may have to wait until nothing else can arrive in their place. */
+  #files(
+    journalOf: (name: string) => FileJournal | undefined,
+    isLate: (name: string) => boolean,
+  ): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
+    const { files } = this.#plan
+    return Effect.forEach(
+      [...files.filter(({ name }) => !isLate(name)), ...files.filter(({ name }) => isLate(name))],
+      (file) => this.#file(file, journalOf(file.name)),
+      { concurrency: this.#concurrency + AHEAD, discard: true },
+    )
+  }
+
+  #file(
+    file: PackageFile,
+    journal: FileJournal | undefined,
+  ): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
     const source = typeof file.source === "string" ? file.source : `${file.name} of ${this.#plan.source}`
-    return Effect.matchEffect(this.#upload(file.source, file.name, this.#emit), {
+    return Effect.matchEffect(this.#upload(file.source, file.name, this.#emit, journal), {
       onFailure: (error): Effect.Effect<never, UploadError> =>
         error._tag === "SourceError" ? new SourceError({ source, issue: error.issue }) : error,
       onSuccess: (summary) => {
@@ -158,23 +193,33 @@ export class PackageUpload {
     source: PackageFile["source"],
     name: string,
     emit: (event: UploadEvent) => void,
+    journal?: FileJournal,
   ): Effect.Effect<FileSummary, UploadError, FabricClient | UploadJournal> {
     // The destination was checked, and each name in the plan.
     const path = pathIn(this.#plan.path, name) as ImageStorePath
-    return uploadInSlots(this.#slots, source, path, this.#options, emit)
+    return uploadInSlots(this.#slots, source, path, this.#options, emit, Effect.void, journal)
   }
 
-  /** Makes sure that the cluster lists exactly the plan, but for the package's own marker. */
-  get #settle(): Effect.Effect<void, FabricError | PackageError, FabricClient> {
-    const difference = Effect.map(this.#tree, (tree) => compareTree(this.#plan, tree, this.#keyOf))
+  #untilQuiet(until: number): Effect.Effect<void> {
+    return Effect.zipRight(waitingOf(this.#plan.path, this.#emit)(until), sleepUntil(until))
+  }
+
+  /**
+   * Makes sure that the cluster lists exactly the plan, but for the package's own marker. Tells whether that is there
+   * all the same: then somebody else has put it.
+   */
+  get #settle(): Effect.Effect<boolean, FabricError | PackageError, FabricClient> {
     return Effect.gen(this, function* () {
       for (let removals = 0;; removals++) {
         let strays: ReadonlyArray<string> = []
-        yield* this.#inTime(Effect.map(difference, (found) => {
+        let marked = false
+        yield* this.#inTime(Effect.map(this.#tree, (tree) => {
+          const found = compareTree(this.#plan, tree, this.#keyOf)
           strays = found.strays
+          marked = tree.has(MARKER)
           return found.wrong
         }))
-        if (strays.length === 0) return
+        if (strays.length === 0) return marked
         if (this.#options.strays === "fail" || removals === MOST_REMOVALS) return yield* this.#foreign(strays)
         yield* this.#remove(strays)
       }

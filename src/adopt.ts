@@ -9,9 +9,10 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
-import type { JournalError } from "./Journal.ts"
+import type { JournalError, Records } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
 import { CHUNK_TIMEOUT, endSession } from "./OpenSession.ts"
+import type { Owned } from "./Owned.ts"
 import type { Patience } from "./Patience.ts"
 import { chunksOf, missingChunks } from "./ranges.ts"
 import { commitTimeout, findFile } from "./settleCommit.ts"
@@ -21,24 +22,36 @@ import { getUploadSession } from "./uploadSessions.ts"
 
 /** Milliseconds after which a session is dead by itself, whoever made it (protocol.md 4.6). */
 const EXPIRED_AFTER = 40 * 60_000
-/** Milliseconds after its process died in which a chunk may still arrive. */
-const LATE = (CHUNK_TIMEOUT + 5) * 1000
 
 /** Whether an entry belongs to a run that is over, as far as can be told: only then may it be touched. */
 export const isLeft = (entry: JournalEntry): Effect.Effect<boolean, never, UploadJournal> =>
+  Effect.flatMap(UploadJournal, (journal) => isOver(entry, journal))
+
+/** The same of a record of any kind. */
+export const isOver = <Entry extends Owned>(
+  entry: Entry,
+  { isAtWork }: Pick<Records<never, Entry, never>, "isAtWork">,
+): Effect.Effect<boolean, never, UploadJournal> =>
   Effect.gen(function* () {
-    const journal = yield* UploadJournal
+    const { owner } = yield* UploadJournal
     const now = yield* Clock.currentTimeMillis
-    return entry.owner.host === journal.owner.host
-      ? !(yield* journal.isAtWork(entry))
+    return entry.owner.host === owner.host
+      ? !(yield* isAtWork(entry))
       : now - entry.touched >= EXPIRED_AFTER
   })
 
-/** When no chunk of a dead run can arrive any more. It wrote something before each request, and no request takes longer. */
+/**
+ * When no request of a dead run can arrive any more that the cluster works on for `timeout` seconds, in milliseconds
+ * since 1970. The run wrote something before each request, and no request is on its way for longer.
+ */
+export const quietAfter = ({ touched }: Pick<Owned, "touched">, timeout: number, now: number): number =>
+  Math.min(now, touched + EXPIRED_AFTER) + (timeout + 5) * 1000
+
+/** When no chunk of a dead run can arrive any more. */
 export const quietAfterDeath = (entry: JournalEntry): Effect.Effect<number> =>
   Effect.map(
     Clock.currentTimeMillis,
-    (now) => Math.max(entry.quietAt, Math.min(now, entry.touched + EXPIRED_AFTER) + LATE),
+    (now) => Math.max(entry.quietAt, quietAfter(entry, CHUNK_TIMEOUT, now)),
   )
 
 /** A session of a run that is over, this process's own by now. */

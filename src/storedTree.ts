@@ -8,12 +8,12 @@ import * as Stream from "effect/Stream"
 import type { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import { listContent } from "./ImageStore.ts"
-import type { ImageStoreEntry } from "./ImageStoreContent.ts"
+import type { File, ImageStoreEntry } from "./ImageStoreContent.ts"
 import { parentsOf } from "./PackageContent.ts"
 import { MARKER, type PackagePlan, pathIn } from "./packagePlan.ts"
 
-/** Bytes of each stored file by its path below the destination; `""` where the destination itself is a file. */
-export type StoredTree = ReadonlyMap<string, number>
+/** The stored files by their paths below the destination; `""` where the destination itself is a file. */
+export type StoredTree = ReadonlyMap<string, File>
 
 /** Folders that are listed at once. */
 const CONCURRENCY = 8
@@ -34,12 +34,12 @@ export const readTree = (
   ask: typeof listFolder,
 ): Effect.Effect<StoredTree, FabricError, FabricClient> =>
   Effect.gen(function* () {
-    const tree = new Map<string, number>()
+    const tree = new Map<string, File>()
     let level: ReadonlyArray<string> = [destination]
     while (level.length > 0) {
       const entries = (yield* Effect.forEach(level, ask, { concurrency: CONCURRENCY })).flat()
       for (const entry of entries) {
-        if (entry._tag === "File") tree.set(entry.path.slice(destination.length + 1), entry.size)
+        if (entry._tag === "File") tree.set(entry.path.slice(destination.length + 1), entry)
       }
       level = entries.flatMap((entry) => entry._tag === "Folder" ? [entry.path] : [])
     }
@@ -59,7 +59,7 @@ export type KeyOf = (name: string) => string
 
 /** The package's own marker may be there or not: it comes when all the rest is right. */
 export const compareTree = (plan: PackagePlan, tree: StoredTree, keyOf: KeyOf): Difference => {
-  const found = new Map(Array.from(tree, ([name, size]) => [keyOf(name), size]))
+  const found = new Map(Array.from(tree, ([name, { size }]) => [keyOf(name), size]))
   const wanted = new Map([
     ...plan.files.map(({ name, size }) => [name, size] as const),
     ...plan.folders.filter((name) => name !== "").map((name) => [pathIn(name, MARKER), 0] as const),

@@ -16,11 +16,13 @@ import type { Body } from "./Exchange.ts"
 import type { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
 import { hasUploadSessions, putFileOnce } from "./ImageStore.ts"
+import { hashOfChunks } from "./Hasher.ts"
 import { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalError } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
 import { refuseParams } from "./makeOperation.ts"
-import { type Broken, CHUNK_TIMEOUT, type SessionHooks } from "./OpenSession.ts"
+import { type Broken, CHUNK_TIMEOUT, type SessionHooks, sleepUntil } from "./OpenSession.ts"
+import type { FileRecord } from "./PackageRecord.ts"
 import { Patience } from "./Patience.ts"
 import { chunksOf, sizeOf } from "./ranges.ts"
 import { commitTimeout } from "./settleCommit.ts"
@@ -148,6 +150,18 @@ export const validated = (
   return Effect.succeed(decoded.right)
 }
 
+/** What is kept of a file that is part of a package. */
+export interface FileJournal {
+  /** So an earlier run brought it, and the cluster lists it like that. */
+  readonly stored: FileRecord | undefined
+  /** A dead run had begun to bring that, and it may still arrive `until` then, in milliseconds since 1970. */
+  readonly late: { readonly file: FileRecord; readonly until: number } | undefined
+  /** Bytes are about to go out in a single request. */
+  readonly begun: (file: FileRecord) => Effect.Effect<void>
+  /** The cluster has it. */
+  readonly arrived: (file: FileRecord) => Effect.Effect<void>
+}
+
 /** Tells that something is waited for. */
 export const waitingOf =
   (path: string, emit: (event: UploadEvent) => void) => (until: number): Effect.Effect<void> =>
@@ -155,7 +169,8 @@ export const waitingOf =
 
 /**
  * Uploads one file in the slots that a whole upload shares. `endLeft` ends what earlier runs left for its path, where it
- * goes by one request: else that is taken up.
+ * goes by one request: else that is taken up. `journal` is for a file whose session, if any, is not all that is kept of
+ * it.
  */
 export const uploadInSlots = (
   slots: Slots,
@@ -164,10 +179,11 @@ export const uploadInSlots = (
   options: UploadOptions,
   emit: (event: UploadEvent) => void,
   endLeft: Effect.Effect<void, FabricError | JournalError, FabricClient | UploadJournal> = Effect.void,
+  journal?: FileJournal,
 ): Effect.Effect<FileSummary, UploadError, FabricClient | UploadJournal> =>
   withSource(source, (open) =>
     Effect.clockWith((clock) => {
-      const upload = new FileUpload(slots, open, path, options, emit, endLeft, clock)
+      const upload = new FileUpload(slots, open, path, options, emit, endLeft, journal, clock)
       return Effect.map(upload.run, () => upload.done())
     }))
 
@@ -192,6 +208,8 @@ const takesNoChunks = ({ action, attempts, endpoint, operation, reason }: Fabric
       : reason,
   })
 
+const keyOf = ({ first, last }: ByteRange): string => `${first}-${last}`
+
 /** One file on its way. */
 class FileUpload {
   readonly #slots: Slots
@@ -200,10 +218,13 @@ class FileUpload {
   readonly #options: UploadOptions
   readonly #emit: (event: UploadEvent) => void
   readonly #endLeft: Effect.Effect<void, FabricError | JournalError, Env>
+  readonly #journal: FileJournal | undefined
   readonly #clock: Clock.Clock
   readonly #begun: number
   readonly #patience: Patience
   #chunkSize: number
+  /** Bytes of the chunks that the file went in, or came in. */
+  #grid = 0
   #sent = 0
   #resumed = 0
   #there = 0
@@ -222,6 +243,7 @@ class FileUpload {
     options: UploadOptions,
     emit: (event: UploadEvent) => void,
     endLeft: Effect.Effect<void, FabricError | JournalError, Env>,
+    journal: FileJournal | undefined,
     clock: Clock.Clock,
   ) {
     this.#slots = slots
@@ -230,6 +252,7 @@ class FileUpload {
     this.#options = options
     this.#emit = emit
     this.#endLeft = endLeft
+    this.#journal = journal
     this.#clock = clock
     this.#begun = clock.unsafeCurrentTimeMillis()
     this.#chunkSize = Math.min(options.chunkSize ?? uploadDefaults.chunkSize, slots.largest)
@@ -243,6 +266,60 @@ class FileUpload {
   }
 
   get run(): Effect.Effect<void, UploadError, Env> {
+    const journal = this.#journal
+    if (journal === undefined) return this.#bring
+    return Effect.flatMap(
+      this.#isStored(journal.stored),
+      (stored) => stored ? Effect.void : Effect.zipRight(this.#bring, this.#record(journal)),
+    )
+  }
+
+  /** Whether an earlier run brought just these bytes. Chunks larger than this run's would take more memory. */
+  #isStored(stored: FileRecord | undefined): Effect.Effect<boolean, SourceError> {
+    const { bytes, size } = this.#source
+    const fits = bytes !== undefined || Math.min(size, stored?.chunkSize ?? 0) <= this.#chunkSize
+    if (stored?.size !== size || !fits) return Effect.succeed(false)
+    const hashes = Effect.forEach(chunksOf(size, stored.chunkSize), (range) => this.#hash(range))
+    return Effect.map(hashes, (hashes) => {
+      if (hashOfChunks(hashes) !== stored.hash) return false
+      this.#resumed = size
+      this.#started(undefined)
+      return true
+    })
+  }
+
+  /** Keeps that the file is there, if its bytes have been seen all. */
+  #record(journal: FileJournal): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { size } = this.#source
+      const hashes = chunksOf(size, this.#grid).map((range) => this.#hashes.get(keyOf(range)))
+      return hashes.includes(undefined) ? Effect.void : journal.arrived({
+        size,
+        chunkSize: this.#grid,
+        hash: hashOfChunks(hashes as ReadonlyArray<string>),
+      })
+    })
+  }
+
+  /** What is about to go out in a single request is recorded, and waits for what a dead run may still bring. */
+  #announce(hash: string): Effect.Effect<void> {
+    const journal = this.#journal
+    if (journal === undefined) return Effect.void
+    return Effect.zipRight(
+      this.#untilQuiet(hash),
+      Effect.suspend(() => journal.begun({ size: this.#source.size, chunkSize: this.#grid, hash })),
+    )
+  }
+
+  /** What a dead run had begun must not arrive after something else. The same may. */
+  #untilQuiet(hash: string): Effect.Effect<void> {
+    const late = this.#journal?.late
+    return late === undefined || (late.file.hash === hash && hash !== "" && late.file.size === this.#source.size)
+      ? Effect.void
+      : Effect.zipRight(this.#waiting(late.until), sleepUntil(late.until))
+  }
+
+  get #bring(): Effect.Effect<void, UploadError, Env> {
     const single = Effect.catchIf(
       Effect.zipRight(this.#endLeft, Effect.suspend(() => this.#byRequest)),
       isTooLarge,
@@ -273,6 +350,7 @@ class FileUpload {
   get #byRequest(): Effect.Effect<void, FabricError | SourceError, FabricClient> {
     const { bytes, check, size } = this.#source
     this.#started(undefined)
+    this.#grid = this.#chunkSize
     const sent = bytes !== undefined
       // What is at hand cannot change.
       ? this.#slots.use(this.#sendBytes(bytes))
@@ -290,7 +368,13 @@ class FileUpload {
   }
 
   #sendBytes(bytes: Uint8Array): Effect.Effect<void, FabricError, FabricClient> {
-    return Effect.zipRight(this.#patience.progress, this.#patience.persist(this.#put(bytes)))
+    const sent = Effect.zipRight(this.#patience.progress, this.#patience.persist(this.#put(bytes)))
+    if (this.#journal === undefined) return sent
+    this.#grid = Math.max(this.#chunkSize, bytes.length)
+    return Effect.flatMap(this.#slots.hasher.sha256(bytes), (hash) => {
+      this.#hashes.set(keyOf({ first: 0, last: bytes.length - 1 }), hash)
+      return Effect.zipRight(this.#announce(hash), sent)
+    })
   }
 
   /** Reads and sends a large file piece by piece, all in one request. */
@@ -302,13 +386,17 @@ class FileUpload {
       (range) =>
         this.#source.read(range, buffer).pipe(
           Effect.tap(() => this.#patience.progress),
+          Effect.tap((bytes) => this.#journal === undefined ? Effect.void : this.#see(range, bytes)),
           Effect.tapError((error) => Effect.sync(() => failed = error)),
         ),
     )
-    return this.#patience.persist(
-      Effect.catchAll(
-        this.#put({ stream: pieces, size: this.#source.size }),
-        (error): Effect.Effect<never, FabricError | SourceError> => failed ?? error,
+    return Effect.zipRight(
+      this.#announce(""),
+      this.#patience.persist(
+        Effect.catchAll(
+          this.#put({ stream: pieces, size: this.#source.size }),
+          (error): Effect.Effect<never, FabricError | SourceError> => failed ?? error,
+        ),
       ),
     )
   }
@@ -343,6 +431,7 @@ class FileUpload {
   get #bySession(): Effect.Effect<void, UploadError, Env> {
     const { name, size } = this.#source
     return Effect.scoped(Effect.gen(this, function* () {
+      yield* this.#untilQuiet("")
       yield* this.#reportStale
       const inheritance: Inheritance = yield* inherit({
         path: this.#path,
@@ -355,6 +444,7 @@ class FileUpload {
       })
       if (inheritance._tag === "Done") {
         this.#resumed = size
+        this.#grid = inheritance.own.entry.chunkSize
         this.#started(inheritance.own.entry.sessionId)
         return yield* endTaken(inheritance.own, this.#waiting)
       }
@@ -383,7 +473,8 @@ class FileUpload {
     adopt: JournalEntry | undefined,
   ): Effect.Effect<void, UploadError, Env> {
     const adopted = adopt?.sessionId === sessionId ? adopt : undefined
-    const wanted = chunksOf(this.#source.size, adopted?.chunkSize ?? this.#chunkSize).filter((chunk) =>
+    this.#grid = adopted?.chunkSize ?? this.#chunkSize
+    const wanted = chunksOf(this.#source.size, this.#grid).filter((chunk) =>
       missing.some((gap) => gap.first <= chunk.first && chunk.last <= gap.last)
     )
     const begun = (range: ByteRange) => adopted?.hashes[range.first] !== undefined
@@ -395,8 +486,7 @@ class FileUpload {
           this.#slots.useBuffer(sizeOf(range), (buffer) =>
             Effect.gen(this, function* () {
               const bytes = yield* this.#source.read(range, buffer)
-              const hash = yield* this.#slots.hasher.sha256(bytes)
-              yield* this.#checkAgain(range, hash)
+              const hash = yield* this.#see(range, bytes)
               yield* this.#patience.progress
               yield* put(range, bytes, hash)
             })),
@@ -406,24 +496,25 @@ class FileUpload {
     )
   }
 
-  /** What was read a second time, after a fail-over, has to be what it was: a mix of two contents would be committed. */
-  #checkAgain({ first, last }: ByteRange, hash: string): Effect.Effect<void, SourceError> {
-    const key = `${first}-${last}`
-    const before = this.#hashes.get(key)
-    this.#hashes.set(key, hash)
-    return before === undefined || before === hash
-      ? Effect.void
-      : new SourceError({ source: this.#source.name, issue: "it gives other bytes the second time" })
+  /** What is read a second time, after a fail-over, has to be what it was: a mix of two contents would be committed. */
+  #see(range: ByteRange, bytes: Uint8Array): Effect.Effect<string, SourceError> {
+    return Effect.flatMap(this.#slots.hasher.sha256(bytes), (hash) => {
+      const before = this.#hashes.get(keyOf(range))
+      this.#hashes.set(keyOf(range), hash)
+      return before === undefined || before === hash
+        ? Effect.succeed(hash)
+        : new SourceError({ source: this.#source.name, issue: "it gives other bytes the second time" })
+    })
   }
 
   #isSame(range: ByteRange, hash: string): Effect.Effect<boolean, SourceError> {
+    return Effect.map(this.#hash(range), (own) => own === hash)
+  }
+
+  #hash(range: ByteRange): Effect.Effect<string, SourceError> {
     return this.#slots.useBuffer(
       sizeOf(range),
-      (buffer) =>
-        Effect.map(
-          Effect.flatMap(this.#source.read(range, buffer), (bytes) => this.#slots.hasher.sha256(bytes)),
-          (own) => own === hash,
-        ),
+      (buffer) => Effect.flatMap(this.#source.read(range, buffer), (bytes) => this.#see(range, bytes)),
     )
   }
 

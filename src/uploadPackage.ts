@@ -21,6 +21,7 @@ import type { PackageContent } from "./PackageContent.ts"
 import { PackageError, type Problem } from "./PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
 import { readFolder } from "./packageFolder.ts"
+import { PackageJournal } from "./PackageJournal.ts"
 import { MARKER, type PackagePlan, planPackage } from "./packagePlan.ts"
 import { PackageUpload } from "./PackageUpload.ts"
 import { Slots } from "./Slots.ts"
@@ -63,9 +64,18 @@ const run = (
     yield* validated(destination, options)
     const { application, plan } = yield* prepare(found.content, destination, options, emit)
 
-    const slots = yield* Slots.make(options.concurrency ?? uploadDefaults.concurrency)
+    const { chunkSize = uploadDefaults.chunkSize, concurrency = uploadDefaults.concurrency } = options
+    const slots = yield* Slots.make(concurrency)
     const upload = new PackageUpload(plan, slots, options, emit)
     const before = yield* upload.look
+    const journal = yield* PackageJournal.open({
+      plan,
+      before,
+      keyOf: upload.keyOf,
+      resume: options.resume ?? uploadDefaults.resume,
+      keep: options.onFailure === "keep",
+      lookAfter: chunkSize * concurrency / 2,
+    })
     emit({
       _tag: "PackagePlanned",
       path: destination,
@@ -73,11 +83,12 @@ const run = (
       bytes: plan.bytes,
       applicationType: application.type,
       applicationVersion: application.version,
-      overwrites: before.size > 0,
+      stored: journal.stored,
+      overwrites: before.size > 0 && !journal.first,
     })
-    const undo = before.size === 0 && options.onFailure !== "keep"
-    const brought =
-      yield* (undo ? undoing(slots, upload, upload.bring(before), destination, emit) : upload.bring(before))
+    const bring = upload.bring(before, journal)
+    const brought = yield* (journal.first ? undoing(slots, upload, bring, journal, destination, emit) : bring)
+    yield* journal.forget
     emit({
       _tag: "PackageUploaded",
       path: destination,
@@ -168,6 +179,7 @@ const undoing = <A, E>(
   slots: Slots,
   upload: PackageUpload,
   bring: Effect.Effect<A, E, Env>,
+  journal: PackageJournal,
   path: string,
   emit: Emit,
 ): Effect.Effect<A, E, Env> => {
@@ -201,7 +213,10 @@ const undoing = <A, E>(
   const removeAndTell = Effect.matchCauseEffect(remove, {
     onSuccess: () => {
       emit({ _tag: "PackageRemoved", path })
-      return Effect.logInfo(`Removed what had come of the package at ${path}`)
+      return Effect.zipRight(
+        journal.forget,
+        Effect.logInfo(`Removed what had come of the package at ${path}`),
+      )
     },
     onFailure: (cause) => {
       const reason = Cause.prettyErrors(cause)[0]?.message ?? "interrupted"

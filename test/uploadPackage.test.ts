@@ -119,6 +119,7 @@ describe("a folder", () => {
         path: "Shop",
         files: 5,
         bytes,
+        stored: 0,
         applicationType: "Shop",
         applicationVersion: "1.2.3",
         overwrites: false,

@@ -115,6 +115,7 @@ describe("upload of a package", () => {
           bytes: expect.any(Number),
           applicationType: "Shop",
           applicationVersion: "1.2.3",
+          stored: 0,
           overwrites: false,
         })
         expect(events.map(({ _tag }) => _tag)).toContain("Committing")

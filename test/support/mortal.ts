@@ -8,6 +8,7 @@ import { FabricClient, FabricConfig, type SessionId } from "../../mod.ts"
 import { Emulator } from "../../src/emulator/mod.ts"
 import type { JournalEntry } from "../../src/JournalEntry.ts"
 import type { Owner } from "../../src/Owned.ts"
+import type { PackageRecord } from "../../src/PackageRecord.ts"
 import type { Source, UploadOptions } from "../../src/UploadEvent.ts"
 import { uploadFile } from "../../src/uploadFile.ts"
 import { UploadJournal } from "../../src/UploadJournal.ts"
@@ -28,6 +29,7 @@ export const clientOver = (
 export interface Mortal {
   /** What the journal has kept, from the kill on. */
   readonly store: Map<SessionId, JournalEntry>
+  readonly packages: Map<string, PackageRecord>
   readonly kill: Effect.Effect<void>
 }
 
@@ -36,31 +38,46 @@ export const mortal = (
   source: Source,
   options: UploadOptions = {},
 ): Effect.Effect<Mortal, never, HttpClient.HttpClient> =>
+  mortalRun(uploadFile(source, "App/a.bin", { chunkSize: 10, concurrency: 2, ...options }))
+
+/** Begins any upload that can be killed, where another was killed `before`, or none. */
+export const mortalRun = (
+  upload: Stream.Stream<unknown, unknown, FabricClient | UploadJournal>,
+  before?: Mortal,
+): Effect.Effect<Mortal, never, HttpClient.HttpClient> =>
   Effect.gen(function* () {
-    const own = new Map<SessionId, JournalEntry>()
+    const own = new Map<SessionId, JournalEntry>(before?.store)
+    const ownPackages = new Map<string, PackageRecord>(before?.packages)
     const store = new Map<SessionId, JournalEntry>()
+    const packages = new Map<string, PackageRecord>()
     let dead = false
     const client = clientOver(
       HttpClient.transform((sent) => Effect.suspend(() => dead ? Effect.never : sent)),
     )
     const fiber = yield* Effect.forkDaemon(Effect.provide(
-      Stream.runDrain(uploadFile(source, "App/a.bin", { chunkSize: 10, concurrency: 2, ...options })),
-      Layer.merge(client, UploadJournal.layerMemory({ store: own, owner: FIRST })),
+      Stream.runDrain(upload),
+      Layer.merge(client, UploadJournal.layerMemory({ store: own, packages: ownPackages, owner: FIRST })),
     ))
     return {
       store,
+      packages,
       kill: Effect.suspend(() => {
         dead = true
         for (const [id, entry] of own) store.set(id, entry)
+        for (const [id, record] of ownPackages) packages.set(id, record)
         own.clear()
+        ownPackages.clear()
         return Fiber.interruptFork(fiber)
       }),
     }
   })
 
 /** The journal as the next process finds it. */
-export const afterwards = (store: Map<SessionId, JournalEntry>): Layer.Layer<UploadJournal> =>
-  UploadJournal.layerMemory({ store, owner: SECOND, alive: ({ process }) => process === 2 })
+export const afterwards = (
+  store: Map<SessionId, JournalEntry>,
+  packages?: Map<string, PackageRecord>,
+): Layer.Layer<UploadJournal> =>
+  UploadJournal.layerMemory({ store, packages, owner: SECOND, alive: ({ process }) => process === 2 })
 
 /** Waits until an operation was asked for so often. */
 export const until = (operation: string, times: number): Effect.Effect<void, never, Emulator> =>

@@ -1,0 +1,293 @@
+import { assert, describe, it } from "@effect/vitest"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { type FabricClient, JournalError, putFile } from "../mod.ts"
+import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
+import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
+import { uploadPackage } from "../src/uploadPackage.ts"
+import { UploadJournal } from "../src/UploadJournal.ts"
+import { clusterWith } from "./support/cluster.ts"
+import { afterwards, type Mortal, mortalRun, until } from "./support/mortal.ts"
+import { fileOf, type Files, folderOf, stored } from "./support/packages.ts"
+import { inVirtualTime } from "./support/virtualTime.ts"
+import { zip } from "./support/zips.ts"
+
+type Env = Emulator | FabricClient | HttpClient.HttpClient | Scope.Scope
+
+/** Each test in virtual time, on a cluster of its own where each request takes a second. */
+const run = <A, E>(program: Effect.Effect<A, E, Env>, emulator: EmulatorOptions = {}) =>
+  inVirtualTime(Effect.scoped(
+    Effect.provide(program, clusterWith({}, { latency: "1 second", ...emulator })),
+  ))
+
+const BYTES = 50
+/** A mebibyte would do no more: two requests at once, a chunk each. */
+const OPTIONS = { validate: false, chunkSize: 100, concurrency: 2 } as const
+
+const names = Array.from({ length: 20 }, (_, index) => `f${String(index).padStart(2, "0")}.txt`)
+const contentOf = (name: string, version = "1") => `${name} of version ${version} `.padEnd(BYTES, name)
+const small: Files = Object.fromEntries(names.map((name) => [name, contentOf(name)]))
+
+const upload = (source: string, options: PackageOptions = {}) =>
+  Stream.runCollect(uploadPackage(source, "App", { ...OPTIONS, ...options })).pipe(
+    Effect.map((events) => [...events]),
+  )
+
+/** A run that is killed once it has asked so often. */
+const killed = (
+  source: string,
+  times: number,
+  options: PackageOptions = {},
+  operation = "UploadFile",
+  before?: Mortal,
+) =>
+  Effect.gen(function* () {
+    const run = yield* mortalRun(uploadPackage(source, "App", { ...OPTIONS, ...options }), before)
+    yield* until(operation, times)
+    yield* run.kill
+    return run
+  })
+
+/** The next run. */
+const resumed = (source: string, { packages, store }: Mortal, options: PackageOptions = {}) =>
+  Effect.provide(upload(source, options), afterwards(store, packages))
+
+const planOf = (events: ReadonlyArray<PackageEvent>) =>
+  events.find((event) => event._tag === "PackagePlanned") as Extract<
+    PackageEvent,
+    { _tag: "PackagePlanned" }
+  >
+
+const summaryOf = (events: ReadonlyArray<PackageEvent>) => {
+  const last = events.at(-1)!
+  assert.strictEqual(last._tag, "PackageUploaded")
+  return last as Extract<PackageEvent, { _tag: "PackageUploaded" }>
+}
+
+const holds = (files: Files) =>
+  Effect.map(stored, (found) => {
+    const wanted = Object.entries({ ...files, "_.dir": "" }).map(([name, content]) => [`App/${name}`, content])
+    assert.deepStrictEqual(found, Object.fromEntries(wanted))
+  })
+
+const requests = Effect.flatMap(Emulator, ({ requests }) => requests)
+
+/** Bytes of files that have arrived in requests so far. */
+const arrived = Effect.map(requests, (all) =>
+  all.filter(({ operation }) => operation === "UploadFile" || operation === "UploadFileChunk")
+    .reduce((sum, { bodyBytes }) => sum + bodyBytes, 0))
+
+describe("a package whose upload was killed", () => {
+  it.effect("sends again no more than a chunk a worker, file by file", () =>
+    run(Effect.gen(function* () {
+      const source = yield* folderOf(small)
+      const dead = yield* killed(source, 15)
+      const before = yield* arrived
+      const events = yield* resumed(source, dead)
+      const again = (yield* arrived) - names.length * BYTES
+      yield* holds(small)
+      assert.isAtLeast(before, 13 * BYTES)
+      assert.isAtMost(again, OPTIONS.chunkSize * OPTIONS.concurrency + 2 * BYTES)
+      const { resumed: bytes, sent } = summaryOf(events)
+      assert.strictEqual(bytes + sent, names.length * BYTES)
+      assert.strictEqual(planOf(events).stored, bytes)
+      assert.isFalse(planOf(events).overwrites)
+    })))
+
+  it.effect("goes on entry by entry where it is an archive", () =>
+    run(Effect.gen(function* () {
+      const entries = names.map((name) => ({ name, text: contentOf(name) }))
+      const source = yield* fileOf("App.zip", zip(entries))
+      const dead = yield* killed(source, 15)
+      const { sent } = summaryOf(yield* resumed(source, dead))
+      yield* holds(small)
+      assert.isAtMost(sent, 11 * BYTES)
+    })))
+
+  it.effect("goes on with the large file under way, and keeps those that were committed", () =>
+    run(Effect.gen(function* () {
+      const large: Files = { "a.dll": "a".repeat(1000), "b.dll": "b".repeat(990), "c.dll": "c".repeat(980) }
+      const source = yield* folderOf(large)
+      const dead = yield* killed(source, 25, {}, "UploadFileChunk")
+      const before = yield* arrived
+      const { resumed: bytes } = summaryOf(yield* resumed(source, dead))
+      yield* holds(large)
+      assert.isAtMost((yield* arrived) - 2970, OPTIONS.chunkSize * OPTIONS.concurrency)
+      assert.isAtLeast(bytes, before - OPTIONS.chunkSize * OPTIONS.concurrency)
+      assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
+    })))
+
+  it.effect("keeps large files of a Linux cluster too, which has no sessions", () =>
+    run(
+      Effect.gen(function* () {
+        const large: Files = { "a.dll": "a".repeat(1000), "b.dll": "b".repeat(990), "c.dll": "c".repeat(980) }
+        const source = yield* folderOf(large)
+        const dead = yield* killed(source, 3, { concurrency: 1 })
+        yield* Effect.sleep("5 seconds")
+        const { sent } = summaryOf(yield* resumed(source, dead))
+        yield* holds(large)
+        assert.isAtMost(sent, 980 + 990)
+      }),
+      { os: "linux" },
+    ))
+
+  it.effect("sends what has changed in the source", () =>
+    run(Effect.gen(function* () {
+      const source = yield* folderOf(small)
+      const dead = yield* killed(source, 15)
+      yield* Effect.promise(() => writeFile(join(source, names[0]!), contentOf(names[0]!, "2")))
+      const events = yield* resumed(source, dead)
+      yield* holds({ ...small, [names[0]!]: contentOf(names[0]!, "2") })
+      assert.isAtMost(summaryOf(events).sent, 12 * BYTES)
+    })))
+
+  it.effect("sends what somebody has replaced in the store, though its size is the same", () =>
+    run(Effect.gen(function* () {
+      const source = yield* folderOf(small)
+      const dead = yield* killed(source, 15)
+      yield* putFile({ path: `App/${names[0]}`, bytes: new TextEncoder().encode("?".repeat(BYTES)) })
+      yield* resumed(source, dead)
+      yield* holds(small)
+    })))
+
+  it.effect("is sent again as a whole when nothing is to be resumed", () =>
+    run(Effect.gen(function* () {
+      const source = yield* folderOf(small)
+      const dead = yield* killed(source, 15)
+      const summary = summaryOf(yield* resumed(source, dead, { resume: false }))
+      assert.deepStrictEqual([summary.sent, summary.resumed], [names.length * BYTES, 0])
+    })))
+
+  it.effect("is forgotten when it is whole", () =>
+    run(Effect.gen(function* () {
+      const source = yield* folderOf(small)
+      const dead = yield* killed(source, 15)
+      assert.strictEqual(dead.packages.size, 1)
+      yield* resumed(source, dead)
+      assert.strictEqual(dead.packages.size, 0)
+    })))
+
+  it.effect("may be killed again, and keeps what both have brought", () =>
+    run(Effect.gen(function* () {
+      const source = yield* folderOf(small)
+      const first = yield* killed(source, 8)
+      const second = yield* killed(source, 16, {}, "UploadFile", first)
+      const { sent } = summaryOf(yield* resumed(source, second))
+      yield* holds(small)
+      assert.isAtMost(sent, 12 * BYTES)
+    })))
+})
+
+describe("what a killed upload of a package had under way", () => {
+  const late = (source: string) =>
+    Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.late("20 seconds"), { on: "UploadFile", times: 1 })
+      return yield* killed(source, 1, { concurrency: 1 })
+    })
+
+  it.effect("does not arrive in place of a newer file", () =>
+    run(Effect.gen(function* () {
+      const dead = yield* late(yield* folderOf(small))
+      const newer: Files = Object.fromEntries(names.map((name) => [name, contentOf(name, "2")]))
+      yield* resumed(yield* folderOf(newer), dead)
+      yield* Effect.sleep("5 minutes")
+      yield* holds(newer)
+    })))
+
+  it.effect("is not waited for when it is the same", () =>
+    run(Effect.gen(function* () {
+      const source = yield* folderOf({ "a.txt": "same" })
+      const dead = yield* late(source)
+      const begun = yield* Clock.currentTimeMillis
+      yield* resumed(source, dead)
+      assert.isBelow((yield* Clock.currentTimeMillis) - begun, 20_000)
+      yield* Effect.sleep("5 minutes")
+      yield* holds({ "a.txt": "same" })
+    })))
+
+  it.effect("does not stay where the newer package has no such file", () =>
+    run(Effect.gen(function* () {
+      const dead = yield* late(yield* folderOf({ "old.txt": "old" }))
+      yield* resumed(yield* folderOf({ "new.txt": "new" }), dead)
+      yield* Effect.sleep("5 minutes")
+      yield* holds({ "new.txt": "new" })
+    })))
+})
+
+describe("a package that is gone on with, and fails", () => {
+  const fails = (options: PackageOptions = {}) =>
+    Effect.gen(function* () {
+      const source = yield* folderOf(small)
+      const dead = yield* killed(source, 15)
+      yield* (yield* Emulator).inject(Fault.reply(403, "E_ACCESSDENIED"), { on: "UploadFile", times: 1 })
+      assert.strictEqual((yield* Effect.flip(resumed(source, dead, options)))._tag, "FabricError")
+      return { dead, found: Object.keys(yield* stored) }
+    })
+
+  it.effect("is removed: nothing was there before the first run", () =>
+    run(Effect.gen(function* () {
+      const { dead, found } = yield* fails()
+      assert.deepStrictEqual(found, [])
+      assert.strictEqual(dead.packages.size, 0)
+    })))
+
+  it.effect("is kept when told so, and the next run goes on with it", () =>
+    run(Effect.gen(function* () {
+      const { dead, found } = yield* fails({ onFailure: "keep" })
+      assert.isAtLeast(found.length, 9)
+      const source = yield* folderOf(small)
+      assert.isAtMost(summaryOf(yield* resumed(source, dead)).sent, 11 * BYTES)
+    })))
+
+  it.effect("is left where somebody has put files beside it", () =>
+    run(Effect.gen(function* () {
+      const source = yield* folderOf(small)
+      const dead = yield* killed(source, 15)
+      yield* putFile({ path: "App/other.txt", bytes: new Uint8Array(1) })
+      yield* (yield* Emulator).inject(Fault.reply(403, "E_ACCESSDENIED"), { on: "UploadFile", times: 1 })
+      yield* Effect.flip(resumed(source, dead))
+      assert.include(Object.keys(yield* stored), "App/other.txt")
+    })))
+})
+
+describe("a package without a record", () => {
+  it.effect("is brought all the same where the journal cannot be written, with a warning", () =>
+    run(Effect.gen(function* () {
+      const warnings: Array<string> = []
+      const logger = Logger.make(({ message }) => void warnings.push(String(message)))
+      const broken = Layer.map(UploadJournal.layerMemory(), (context) => {
+        const journal = Context.get(context, UploadJournal)
+        const create = () => Effect.fail(new JournalError({ place: "/full", issue: "ENOSPC" }))
+        return Context.make(UploadJournal, { ...journal, packages: { ...journal.packages, create } })
+      })
+      yield* upload(yield* folderOf(small)).pipe(
+        Effect.provide(broken),
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+      )
+      yield* holds(small)
+      assert.strictEqual(warnings.length, 1)
+      assert.include(warnings[0], "ENOSPC")
+    })))
+})
+
+describe("two packages that go to one place at the same time", () => {
+  it.effect("do not end as a mix that can be provisioned", () =>
+    run(Effect.gen(function* () {
+      const newer: Files = Object.fromEntries(names.map((name) => [name, contentOf(name, "2")]))
+      const [one, two] = [yield* folderOf(small), yield* folderOf(newer)]
+      const slow = yield* Effect.fork(Effect.provide(upload(one, { concurrency: 1 }), UploadJournal.layerMemory()))
+      yield* Effect.sleep("10 seconds")
+      yield* Effect.provide(upload(two, { concurrency: 4 }), UploadJournal.layerMemory())
+      yield* Fiber.join(slow)
+      yield* holds(small)
+    })))
+})
