@@ -1,0 +1,308 @@
+/** What other clients get wrong about uploads, and what hurts their users: each of them once, so that it cannot come here. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Http from "node:http"
+import {
+  FabricClient,
+  type PackageOptions,
+  type Source,
+  uploadFile,
+  UploadJournal,
+  type UploadOptions,
+  uploadPackage,
+} from "../mod.ts"
+import { Emulator, type EmulatorOptions, Fault, FaultPlan } from "../src/emulator/mod.ts"
+import { certificate } from "./support/certificates.ts"
+import { clusterWith } from "./support/cluster.ts"
+import { folderOf, shop, stored } from "./support/packages.ts"
+import { serveHttps } from "./support/sockets.ts"
+import { inVirtualTime } from "./support/virtualTime.ts"
+
+type Env = Emulator | FabricClient | UploadJournal | Scope.Scope
+
+/** Each test in virtual time, on a cluster and a journal of its own. */
+const run = <A, E>(program: Effect.Effect<A, E, Env>, emulator: EmulatorOptions = {}) =>
+  inVirtualTime(Effect.scoped(
+    Effect.provide(program, Layer.merge(clusterWith({}, emulator), UploadJournal.layerMemory())),
+  ))
+
+const bytesOf = (size: number) => Uint8Array.from({ length: size }, (_, i) => i * 31)
+
+const bringFile = (source: Source, options: UploadOptions = {}) =>
+  Stream.runDrain(uploadFile(source, "App/a.bin", { chunkSize: 10, ...options }))
+
+const bringFolder = (folder: string, options: PackageOptions = {}, path = "Shop") =>
+  Stream.runDrain(uploadPackage(folder, path, options))
+
+const asked = (operation: string) =>
+  Effect.map(
+    Effect.flatMap(Emulator, ({ requests }) => requests),
+    (all) => all.filter((request) => request.operation === operation),
+  )
+
+const nothingLeft = Effect.gen(function* () {
+  const emulator = yield* Emulator
+  assert.deepStrictEqual(yield* emulator.sessions, [])
+  assert.strictEqual(yield* emulator.staged, 0)
+  assert.deepStrictEqual(yield* (yield* UploadJournal).entries, [])
+})
+
+const holds = (bytes: Uint8Array) =>
+  Effect.gen(function* () {
+    const file = (yield* (yield* Emulator).files).find(({ path }) => path === "App/a.bin")
+    assert.deepStrictEqual(file && [...(yield* file.bytes)], [...bytes])
+  })
+
+describe("a connection", () => {
+  /** The emulator behind TLS. */
+  const behindTls = Effect.gen(function* () {
+    const { emulator, url } = yield* Emulator.serve({ port: 0 })
+    const own = yield* Effect.promise(() => certificate("localhost"))
+    let requests = 0
+    const { connections, port } = yield* serveHttps(own, (request, response) => {
+      requests++
+      const onward = Http.request(url + request.url, { method: request.method, headers: request.headers })
+      onward.on("response", (answer) => {
+        response.writeHead(answer.statusCode!, answer.headers)
+        answer.pipe(response)
+      })
+      request.pipe(onward)
+    })
+    return {
+      ca: own.cert,
+      connections,
+      emulator,
+      endpoint: `https://localhost:${port}`,
+      requests: () => requests,
+    }
+  })
+
+  it.scoped("is used for many files: no new handshake for each", () =>
+    Effect.gen(function* () {
+      const { ca, connections, emulator, endpoint } = yield* behindTls
+      const files = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`f${i}`, `${i}`]))
+      yield* bringFolder(yield* folderOf(files), { validate: false, concurrency: 3 }).pipe(
+        Effect.provide(FabricClient.layerCluster({ endpoints: [endpoint], ca })),
+        Effect.provide(UploadJournal.layerMemory()),
+      )
+      assert.strictEqual((yield* emulator.files).length, 41)
+      // Listings are read eight at once.
+      assert.isAtMost(connections(), 8)
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None)))
+
+  it.scoped("to a cluster that nobody vouches for gets no byte, and is not tried for minutes", () =>
+    Effect.gen(function* () {
+      const { endpoint, requests } = yield* behindTls
+      const error = yield* bringFile(bytesOf(95)).pipe(
+        Effect.flip,
+        Effect.provide(FabricClient.layerCluster({ endpoints: [endpoint] })),
+        Effect.provide(UploadJournal.layerMemory()),
+      )
+      assert.strictEqual(error._tag === "FabricError" && error.reason._tag, "Untrusted")
+      assert.strictEqual(requests(), 0)
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None)))
+})
+
+describe("a chunk", () => {
+  it.effect("that is lost for good fails the upload: no file is made without it", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.reply(500, "FABRIC_E_IMAGESTORE_IOERROR"), {
+        on: "UploadFileChunk",
+        times: 10_000,
+      })
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(bringFile(bytesOf(95), { patience: 30 }))))
+      assert.deepStrictEqual(yield* asked("CommitImageStoreUploadSession"), [])
+      assert.deepStrictEqual(yield* (yield* Emulator).files, [])
+      yield* nothingLeft
+    })))
+
+  it.effect("is looked for on the cluster before the commit", () =>
+    run(Effect.gen(function* () {
+      yield* bringFile(bytesOf(95))
+      const story = (yield* (yield* Emulator).requests).map(({ operation }) => operation)
+      const commit = story.indexOf("CommitImageStoreUploadSession")
+      const look = story.lastIndexOf("GetImageStoreUploadSessionById", commit)
+      assert.isAbove(look, story.lastIndexOf("UploadFileChunk"))
+    })))
+
+  it.effect("is read when it can go, and not before: memory does not grow with the file", () =>
+    run(
+      Effect.gen(function* () {
+        const { requests } = yield* Emulator
+        const ahead: Array<number> = []
+        const stream = Stream.mapEffect(Stream.rechunk(Stream.range(1, 200), 1), (piece) =>
+          Effect.map(requests, (all) => {
+            const arrived = all.filter(({ operation, status }) =>
+              operation === "UploadFileChunk" && status === 200
+            )
+            ahead.push(piece * 5 - arrived.length * 10)
+            return bytesOf(1000).subarray((piece - 1) * 5, piece * 5)
+          }))
+        yield* bringFile({ stream, size: 1000 }, { concurrency: 3 })
+        assert.strictEqual(ahead.length, 200)
+        assert.isAtMost(Math.max(...ahead), 3 * 10)
+        yield* holds(bytesOf(1000))
+      }),
+      { latency: "1 second" },
+    ))
+})
+
+describe("an error", () => {
+  it.effect("after minutes of silence names the cluster and the file, not a task that was canceled", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.hang, { on: "UploadFileChunk", times: 1000 })
+      const error = yield* Effect.flip(bringFile(bytesOf(95), { patience: 60 }))
+      assert.match(
+        error.message,
+        /^Cannot upload a chunk of App\/a\.bin at one:19080: no answer within \d+ s/,
+      )
+      yield* nothingLeft
+    })))
+
+  for (const kind of ["file", "package"] as const) {
+    it.effect(`of a cluster whose store is a file share says so at once, for a ${kind}`, () =>
+      run(
+        Effect.gen(function* () {
+          const begun = yield* Clock.currentTimeMillis
+          const folder = yield* folderOf(shop)
+          const error = yield* Effect.flip<unknown, { readonly message: string }, Env>(
+            kind === "file" ? bringFile(bytesOf(95)) : bringFolder(folder),
+          )
+          assert.include(error.message, "FABRIC_E_SERVICE_DOES_NOT_EXIST")
+          assert.include(error.message, "its image store is a file share")
+          assert.isBelow((yield* Clock.currentTimeMillis) - begun, 10_000)
+          assert.deepStrictEqual(yield* (yield* UploadJournal).entries, [])
+        }),
+        { imageStore: "file:C:\\SfDevCluster\\Data\\ImageStoreShare" },
+      ))
+
+    it.effect(`of a full disk is asked for, and no session of a ${kind} stays on it`, () =>
+      run(
+        Effect.gen(function* () {
+          const folder = yield* folderOf({ ...shop, "Web/Code/big.dll": "x".repeat(700) })
+          const error = yield* Effect.flip<unknown, { readonly message: string }, Env>(
+            kind === "file"
+              ? bringFile(bytesOf(700), { chunkSize: 100 })
+              : bringFolder(folder, { chunkSize: 100 }),
+          )
+          assert.include(error.message, "is its disk full?")
+          // What a failed commit joined is out of a client's reach (protocol.md 4.5).
+          assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
+          assert.deepStrictEqual(yield* (yield* UploadJournal).entries, [])
+          assert.deepStrictEqual(yield* stored, {})
+        }),
+        { capacity: 1000 },
+      ))
+  }
+})
+
+describe("a whole upload is not lost", () => {
+  it.effect("by a 504 after 75 of 172 files: that file goes again, and no other", () => {
+    const faults = FaultPlan.make(() => {
+      let count = 0
+      return ({ operation }) =>
+        operation === "UploadFile" && [76, 77].includes(++count) ? Fault.error("FABRIC_E_TIMEOUT") : undefined
+    })
+    return run(
+      Effect.gen(function* () {
+        const files = Object.fromEntries(Array.from({ length: 172 }, (_, i) => [`f${i}`, `${i}`]))
+        yield* bringFolder(yield* folderOf(files), { validate: false })
+        assert.strictEqual((yield* (yield* Emulator).files).length, 173)
+        assert.strictEqual((yield* asked("UploadFile")).length, 173 + 2)
+      }),
+      { faults },
+    )
+  })
+
+  const bare = { body: "", headers: {}, reason: "" }
+  for (
+    const [name, fault] of [
+      ["a proxy's bare 502", Fault.answer({ ...bare, status: 502 })],
+      ["a proxy's bare 503", Fault.answer({ ...bare, status: 503 })],
+      ["a proxy's bare 504", Fault.answer({ ...bare, status: 504 })],
+      ["FABRIC_E_OBJECT_CLOSED", Fault.error("FABRIC_E_OBJECT_CLOSED")],
+      ["FABRIC_E_COMMUNICATION_ERROR", Fault.error("FABRIC_E_COMMUNICATION_ERROR")],
+    ] as const
+  ) {
+    for (
+      const on of [
+        "GetImageStoreUploadSessionByPath",
+        "UploadFileChunk",
+        "GetImageStoreUploadSessionById",
+        "CommitImageStoreUploadSession",
+        "DeleteImageStoreUploadSession",
+      ] as const
+    ) {
+      it.effect(`by ${name}, twice, to ${on}`, () =>
+        run(Effect.gen(function* () {
+          yield* (yield* Emulator).inject(fault, { on, times: 2 })
+          yield* bringFile(bytesOf(95))
+          yield* holds(bytesOf(95))
+          yield* nothingLeft
+          assert.isAtLeast((yield* asked(on)).length, 3)
+        })))
+    }
+  }
+
+  it.effect("by a proxy that finds chunks too large and says so in a page of its own", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(
+        Fault.answer({ status: 413, body: "<html><h1>413 Request Entity Too Large</h1></html>" }),
+        { on: "UploadFileChunk" },
+      )
+      const bytes = bytesOf(300_000)
+      yield* bringFile(bytes, { chunkSize: 200_000 })
+      yield* holds(bytes)
+      yield* nothingLeft
+    })))
+})
+
+describe("what an upload leaves", () => {
+  it.effect("is removed where its path has to be escaped, too", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" })
+      const files = { "a&b/c d.txt": "small", "big.bin": "x".repeat(50) }
+      yield* Effect.flip(bringFolder(yield* folderOf(files), { validate: false, chunkSize: 10 }, "My App+ü"))
+      assert.deepStrictEqual(yield* stored, {})
+      yield* nothingLeft
+    })))
+
+  it.effect("is one of two versions that went to one path at once, and never a complete mix", () =>
+    run(
+      Effect.gen(function* () {
+        const versionOf = (version: string) =>
+          Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`f${i}`, version.repeat(i + 1)]))
+        const versions = ["one", "second"].map(versionOf)
+        const folders = yield* Effect.forEach(versions, (files) => folderOf(files))
+        const exits = yield* Effect.forEach(
+          folders,
+          (folder, index) =>
+            Effect.delay(
+              Effect.exit(bringFolder(folder, { validate: false, concurrency: 1 + index })),
+              index * 3000,
+            ),
+          { concurrency: 2 },
+        )
+        const all = yield* stored
+        if ("Shop/_.dir" in all) {
+          assert.deepInclude(
+            versions.map((files) =>
+              Object.fromEntries([
+                ...Object.entries(files).map(([name, content]) => [`Shop/${name}`, content]),
+                ["Shop/_.dir", ""],
+              ])
+            ),
+            all,
+          )
+        } else assert.isTrue(exits.every(Exit.isFailure))
+      }),
+      { latency: "1 second" },
+    ))
+})
