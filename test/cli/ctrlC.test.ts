@@ -1,0 +1,132 @@
+/** Ctrl-C in an upload, as users press it: on the command in a process of its own. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import type * as Scope from "effect/Scope"
+import { readdir } from "node:fs/promises"
+import { join } from "node:path"
+import { afterAll, beforeAll } from "vitest"
+import { Emulator, type EmulatorShape, Fault } from "../../src/emulator/mod.ts"
+import { fileOf, folderOf, shop, temporaryFolder } from "../support/packages.ts"
+import { bundle, start } from "../support/program.ts"
+
+const LONG = 60_000
+const CHUNK = 64 * 1024
+const BIG = new Uint8Array(40 * CHUNK).fill(7)
+
+let program: Awaited<ReturnType<typeof bundle>>
+beforeAll(async () => program = await bundle(), LONG)
+afterAll(() => program.remove())
+
+/** Waits in real time, as the process does. */
+const until = (look: Effect.Effect<boolean>): Effect.Effect<void> =>
+  Effect.flatMap(
+    look,
+    (there) => there ? Effect.void : Effect.zipRight(Effect.sleep("20 millis"), until(look)),
+  )
+
+const journalOf = (state: string) =>
+  Effect.promise(() => readdir(join(state, "effect-fabric", "image-store")).catch(() => []))
+
+/** Starts an upload to a slow cluster, and hands it on when some of it has arrived. */
+const begun = (args: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const { emulator, url } = yield* Emulator.serve({ port: 0, latency: "150 millis" })
+    const state = yield* temporaryFolder
+    const running = yield* start(program.file, [
+      "upload",
+      ...args,
+      "--endpoint",
+      url,
+      "--chunk-size",
+      String(CHUNK),
+      "--concurrency",
+      "2",
+    ], state)
+    yield* until(Effect.map(emulator.sessions, (all) => all.some(({ stagedBytes }) => stagedBytes > 0)))
+    return { emulator, running, state, url }
+  })
+
+const scoped = <A, E>(name: string, test: Effect.Effect<A, E, Scope.Scope>) =>
+  it.scopedLive(name, () => Logger.withMinimumLogLevel(test, LogLevel.None), LONG)
+
+const nothingLeft = (emulator: EmulatorShape, state: string) =>
+  Effect.gen(function* () {
+    assert.deepStrictEqual(yield* emulator.sessions, [])
+    assert.strictEqual(yield* emulator.staged, 0)
+    assert.deepStrictEqual((yield* emulator.files).map(({ path }) => path), [])
+    assert.deepStrictEqual(yield* journalOf(state), [])
+  })
+
+describe("Ctrl-C", () => {
+  scoped(
+    "once removes what had come of a package, says so, and ends by 130",
+    Effect.gen(function* () {
+      const folder = yield* folderOf({ ...shop, "Web/Code/big.dll": BIG })
+      const { emulator, running, state } = yield* begun([folder])
+      running.signal("SIGINT")
+      const { code, err, out } = yield* running.ended
+      assert.deepStrictEqual({ code, out }, { code: 130, out: "" })
+      assert.include(err, "Interrupted: cleaning up; Ctrl-C again stops at once, and leaves what is there\n")
+      assert.match(
+        err,
+        /\nNothing is left: what had come of the package was removed from Shop, and 1 upload session was deleted\.\n$/,
+      )
+      yield* nothingLeft(emulator, state)
+    }),
+  )
+
+  scoped(
+    "once leaves a file as it was before, says so, and ends by 130",
+    Effect.gen(function* () {
+      const { emulator, running, state } = yield* begun([yield* fileOf("a.bin", BIG), "--json"])
+      running.signal("SIGINT")
+      const { code, err, out } = yield* running.ended
+      assert.strictEqual(code, 130)
+      assert.notInclude(out, "FileUploaded")
+      const notes = err.trim().split("\n").map((line) => JSON.parse(line))
+      assert.deepInclude(notes, {
+        message: "Nothing is left: a.bin is as it was before, and 1 upload session was deleted.",
+        left: { content: false, sessions: [] },
+      })
+      yield* nothingLeft(emulator, state)
+    }),
+  )
+
+  for (const json of [false, true]) {
+    scoped(
+      `twice stops at once, and names the session that is left and what ends it${json ? ", as JSON" : ""}`,
+      Effect.gen(function* () {
+        const source = yield* fileOf("a.bin", BIG)
+        const { emulator, running, state, url } = yield* begun([source, ...(json ? ["--json"] : [])])
+        yield* emulator.inject(Fault.hang, { on: "DeleteImageStoreUploadSession" })
+        running.signal("SIGINT")
+        // Now the clean-up is under way.
+        yield* until(Effect.map(
+          emulator.requests,
+          (all) => all.some(({ operation }) => operation === "DeleteImageStoreUploadSession"),
+        ))
+        running.signal("SIGINT")
+        const { code, err } = yield* running.ended
+        const [{ sessionId } = { sessionId: "" }, ...others] = yield* emulator.sessions
+        assert.strictEqual(code, 130)
+        assert.deepStrictEqual(others, [])
+        const words = `Stopped at once. 1 upload session is left, and recorded:\n  ${sessionId}  a.bin\n` +
+          `To end it: image-store session clean --endpoint ${url}`
+        if (json) {
+          const last = err.trim().split("\n").at(-1)!
+          assert.deepStrictEqual(JSON.parse(last), { stopped: words, sessions: [sessionId] })
+        } else assert.isTrue(err.endsWith(`\n${words}\n`), err)
+
+        const [, ...command] = words.split("To end it: ")[1]!.split(" ")
+        const clean = yield* Effect.flatMap(
+          start(program.file, [...command, "--dry-run"], state),
+          ({ ended }) => ended,
+        )
+        assert.strictEqual(clean.code, 0)
+        assert.include(clean.out, sessionId)
+      }),
+    )
+  }
+})
