@@ -9,19 +9,24 @@ import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import process from "node:process"
 import { FabricClient, FabricConfig, type SessionId } from "../mod.ts"
 import { Emulator, Fault, FaultPlan } from "../src/emulator/mod.ts"
 import type { JournalEntry } from "../src/JournalEntry.ts"
 import { cleanSessions } from "../src/cleanSessions.ts"
+import type { UploadOptions } from "../src/UploadEvent.ts"
 import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
+import { uploadPackage } from "../src/uploadPackage.ts"
 import { randomOf } from "./support/random.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
 /**
- * Whole lives of uploads in virtual time: random files, faults, interruptions and kills, then a resume or a clean. One
- * seed is one life. `CHAOS_SEEDS=100000` runs more, `CHAOS_SEED=n` runs one again.
+ * Whole lives of uploads in virtual time: random files, streams and packages to either system, faults, interruptions and
+ * kills, then a resume or a clean. One seed is one life. `CHAOS_SEEDS=100000` runs more, `CHAOS_SEED=n` runs one again.
  */
 const only = process.env["CHAOS_SEED"]
 const seeds = only === undefined ? Number(process.env["CHAOS_SEEDS"] ?? 1000) : 1
@@ -29,10 +34,57 @@ const start = only === undefined ? 1 : Number(only)
 
 const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
-const life = (seed: number) => {
+type Random = ReturnType<typeof randomOf>
+
+const bytesOf = (random: Random, length: number) => Uint8Array.from({ length }, () => random(256))
+
+/** What is uploaded to `App`, and what was there before: bytes by path. */
+interface Subject {
+  readonly kind: "file" | "package"
+  readonly wanted: Readonly<Record<string, Uint8Array>>
+  readonly before: Readonly<Record<string, Uint8Array>>
+  readonly upload: (options: UploadOptions) => Stream.Stream<unknown, unknown, FabricClient | UploadJournal>
+}
+
+const file = (random: Random): Subject => {
+  const bytes = bytesOf(random, 1 + random(300))
+  const cut = random(bytes.length)
+  const pieces = [bytes.subarray(0, cut), bytes.subarray(cut)]
+  const source = random(2) === 0 ? bytes : { stream: Stream.fromIterable(pieces), size: bytes.length }
+  return {
+    kind: "file",
+    wanted: { "a.bin": bytes },
+    before: random(2) === 0 ? { "a.bin": bytesOf(random, 1 + random(20)) } : {},
+    upload: (options) => uploadFile(source, "App/a.bin", options),
+  }
+}
+
+const NONE = new Uint8Array(0)
+
+/** A package that is complete, or lacks its mark. */
+const wholePackage = (random: Random, names: ReadonlyArray<string>) => ({
+  ...Object.fromEntries(names.map((name) => [name, bytesOf(random, random(3) * random(60))])),
+  "sub/_.dir": NONE,
+  ...(random(3) > 0 ? { "_.dir": NONE } : {}),
+})
+
+const packageOf = (random: Random, folder: string): Subject => {
+  const names = ["a.bin", "sub/b.bin", "sub/c.bin", "d.bin", "e.bin"].slice(random(3))
+  const wanted = Object.fromEntries(names.map((name) => [name, bytesOf(random, random(3) * random(60))]))
+  mkdirSync(join(folder, "sub"), { recursive: true })
+  for (const [name, bytes] of Object.entries(wanted)) writeFileSync(join(folder, name), bytes)
+  return {
+    kind: "package",
+    wanted,
+    before: random(2) === 0 ? wholePackage(random, ["a.bin", "sub/b.bin", "old.bin"]) : {},
+    upload: (options) => uploadPackage(folder, "App", { ...options, validate: false }),
+  }
+}
+
+const life = (seed: number, folder: string) => {
   const random = randomOf(seed)
-  const bytes = Uint8Array.from({ length: 1 + random(300) }, () => random(256))
-  const old = Uint8Array.from({ length: 1 + random(20) }, () => random(256))
+  const os = random(4) === 0 ? "linux" : "windows"
+  const { before, kind, upload, wanted } = random(3) === 0 ? packageOf(random, folder) : file(random)
   const faults = [
     Fault.reply(503, "E_ABORT"),
     Fault.reply(504, "FABRIC_E_TIMEOUT"),
@@ -61,9 +113,14 @@ const life = (seed: number) => {
     }
   })
   const options = { chunkSize: 1 + random(40), concurrency: 1 + random(4) }
-  const before = random(2) === 0
   const stop = random(3)
   const stopAfter = random(60) * 500
+
+  const warnings: Array<string> = []
+  const listening = Logger.replace(
+    Logger.defaultLogger,
+    Logger.make(({ message }) => void warnings.push(String(message))),
+  )
 
   const program = Effect.gen(function* () {
     const emulator = yield* Emulator
@@ -98,9 +155,9 @@ const life = (seed: number) => {
         alive: ({ process }) => process === 2,
       }),
     )
-    const upload = Stream.runDrain(uploadFile(bytes, "App/a.bin", options))
+    const work = Stream.runDrain(upload(options))
 
-    const fiber = yield* Effect.forkDaemon(Effect.provide(upload, first))
+    const fiber = yield* Effect.forkDaemon(Effect.provide(work, first))
     let succeeded = false
     if (stop === 0) succeeded = Exit.isSuccess(yield* Fiber.await(fiber))
     else {
@@ -111,12 +168,14 @@ const life = (seed: number) => {
         yield* Fiber.interruptFork(fiber)
       }
     }
+    // Under a commit that may be running nothing is removed.
+    const settled = firstStore.size === 0
     for (const [id, entry] of firstStore) store.set(id, entry)
     firstStore.clear()
 
     // What a run leaves, the next one ends: by going on, or by cleaning.
     const goOn = stop === 2 && random(2) === 0
-    if (goOn) succeeded = Exit.isSuccess(yield* Effect.exit(Effect.provide(upload, second))) || succeeded
+    if (goOn) succeeded = Exit.isSuccess(yield* Effect.exit(Effect.provide(work, second))) || succeeded
     unlucky = 0
     yield* Effect.sleep("2 minutes")
     yield* Effect.provide(Stream.runDrain(cleanSessions()), second)
@@ -125,29 +184,58 @@ const life = (seed: number) => {
     assert.deepStrictEqual(yield* emulator.sessions, [], "no session is left")
     assert.strictEqual(yield* emulator.staged, 0, "nothing is staged")
     assert.deepStrictEqual([...store.keys()], [], "the journal is empty")
-    const file = (yield* emulator.files).find(({ path }) => path === "App/a.bin")
-    const hash = file === undefined ? "none" : yield* file.sha256
-    if (succeeded) assert.strictEqual(hash, hashOf(bytes), "the file is what was uploaded")
-    else assert.include([hashOf(bytes), before ? hashOf(old) : "none"], hash, "the file is new or as before")
+
+    const stored: Record<string, string> = {}
+    for (const { path, sha256 } of yield* emulator.files) stored[path.slice("App/".length)] = yield* sha256
+    const now = contentOf(stored)
+    const [goal, previous] = [wanted, before].map((files) => contentOf(hashesOf(files)))
+    if (succeeded) {
+      assert.deepStrictEqual(now, goal, "the content is what was uploaded")
+      if (kind === "package") assert.property(stored, "_.dir", "it is marked as complete")
+    } else if (kind === "file" || "_.dir" in stored) {
+      assert.deepInclude([goal, previous], now, "the content is new or as before")
+    } else {
+      // Nobody can provision it. What is there is whole, and new or old.
+      for (const [name, hash] of Object.entries(now)) {
+        assert.include([goal![name], previous![name]], hash, `${name} is new or old`)
+      }
+      const removes = stop !== 2 && settled && Object.keys(before).length === 0
+      if (removes && !warnings.some((text) => text.startsWith("Part of the package is left"))) {
+        assert.deepStrictEqual(stored, {}, "half a package was removed, or it is said that it was not")
+      }
+    }
   })
   return inVirtualTime(
     Effect.provide(
       program,
       Emulator.layer({
+        os,
         faults: ending,
         latency: "200 millis",
-        files: before ? { "App/a.bin": old } : {},
+        files: Object.fromEntries(Object.entries(before).map(([name, bytes]) => [`App/${name}`, bytes])),
       }),
     ).pipe(
       Effect.withRandom(Random.make(seed)),
+      Effect.provide(listening),
     ),
   )
 }
 
+const hashesOf = (files: Readonly<Record<string, Uint8Array>>) =>
+  Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name, hashOf(bytes)]))
+
+/** Without marks, by name. */
+const contentOf = (hashes: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(hashes).filter(([name]) => !/(^|\/)_\.dir$/.test(name)))
+
 describe("chaos", () => {
   it(`${seeds} lives of an upload end with the file or as before, and with nothing left`, async () => {
     for (let seed = start; seed < start + seeds; seed++) {
-      const exit = await Effect.runPromiseExit(Logger.withMinimumLogLevel(life(seed), LogLevel.None))
+      const folder = mkdtempSync(join(tmpdir(), "image-store-chaos-"))
+      const exit = await Effect.runPromiseExit(
+        Logger.withMinimumLogLevel(life(seed, folder), LogLevel.Warning),
+      )
+      rmSync(folder, { recursive: true, force: true })
       if (Exit.isFailure(exit)) {
         assert.fail(`seed ${seed} (run it again with CHAOS_SEED=${seed}): ${exit.cause}`)
       }
