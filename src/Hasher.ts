@@ -110,11 +110,13 @@ export const hashOfChunks = (hashes: ReadonlyArray<string>): string =>
   hashes.length === 1 ? hashes[0]! : createHash("sha256").update(hashes.join("")).digest("hex")
 
 const sha256Here = (bytes: Uint8Array): Effect.Effect<string> =>
-  bytes.length <= PIECE ? Effect.sync(() => createHash("sha256").update(bytes).digest("hex")) : Effect.gen(function* () {
-    const hash = createHash("sha256")
-    for (let at = 0; at < bytes.length; at += PIECE) {
-      if (at > 0) yield* turn
-      hash.update(bytes.subarray(at, at + PIECE))
-    }
-    return hash.digest("hex")
-  })
+  bytes.length <= PIECE
+    ? Effect.sync(() => createHash("sha256").update(bytes).digest("hex"))
+    : Effect.gen(function* () {
+      const hash = createHash("sha256")
+      for (let at = 0; at < bytes.length; at += PIECE) {
+        if (at > 0) yield* turn
+        hash.update(bytes.subarray(at, at + PIECE))
+      }
+      return hash.digest("hex")
+    })

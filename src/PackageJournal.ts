@@ -211,7 +211,9 @@ export class PackageJournal {
     const asked = this.#arrived
     this.#arrived = new Map()
     this.#bytes = 0
-    const folders = [...new Set(Array.from(asked.keys(), (name) => name.slice(0, -lastName(name).length - 1)))]
+    const folders = [
+      ...new Set(Array.from(asked.keys(), (name) => name.slice(0, -lastName(name).length - 1))),
+    ]
     return Effect.forEach(folders, (folder) => listFolder(pathIn(plan.path, folder)), {
       concurrency: LOOK_CONCURRENCY,
     }).pipe(
@@ -219,9 +221,11 @@ export class PackageJournal {
       Effect.provideService(FabricClient, this.#client.once),
       Effect.orElseSucceed(() => []),
       Effect.flatMap((listings) => {
-        const listed = new Map(listings.flat().flatMap((entry) =>
-          entry._tag === "File" ? [[keyOf(entry.path.slice(plan.path.length + 1)), entry] as const] : []
-        ))
+        const listed = new Map(
+          listings.flat().flatMap((entry) =>
+            entry._tag === "File" ? [[keyOf(entry.path.slice(plan.path.length + 1)), entry] as const] : []
+          ),
+        )
         const known = Array.from(asked).flatMap(([name, file]): ReadonlyArray<[string, FileRecord]> => {
           const found = listed.get(keyOf(name))
           if (found?.size === file.size) return [[name, { ...file, version: found.version }]]
@@ -230,7 +234,9 @@ export class PackageJournal {
         })
         return known.length === 0 ? Effect.void : this.#note(known)
       }),
-      Effect.onInterrupt(() => Effect.sync(() => asked.forEach((file, name) => this.#arrived.set(name, file)))),
+      Effect.onInterrupt(() =>
+        Effect.sync(() => asked.forEach((file, name) => this.#arrived.set(name, file)))
+      ),
       Effect.zipRight(Clock.currentTimeMillis),
       Effect.flatMap((now) => {
         this.#looked = now
@@ -256,7 +262,9 @@ export class PackageJournal {
 }
 
 const warn = (error: JournalError): Effect.Effect<void> =>
-  Effect.logWarning(`If this upload breaks off, the next one has to send all small files again. ${error.message}`)
+  Effect.logWarning(
+    `If this upload breaks off, the next one has to send all small files again. ${error.message}`,
+  )
 
 /** Whether all files at the destination are of the upload that left it, and nobody has completed it. */
 const holdsOnly = (before: StoredTree, { files }: Left, keyOf: KeyOf): boolean => {

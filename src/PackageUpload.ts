@@ -117,7 +117,9 @@ export class PackageUpload {
         if (others === MOST_OTHERS) {
           return yield* this.#failed([`other uploads to ${path} go on at the same time`])
         }
-        yield* Effect.logWarning(`Another package was completed at ${path} meanwhile; all files are sent again`)
+        yield* Effect.logWarning(
+          `Another package was completed at ${path} meanwhile; all files are sent again`,
+        )
         yield* this.#delete(MARKER)
         yield* this.#files(() => undefined, () => false)
       }

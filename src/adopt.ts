@@ -35,9 +35,7 @@ export const isOver = <Entry extends Owned>(
   Effect.gen(function* () {
     const { owner } = yield* UploadJournal
     const now = yield* Clock.currentTimeMillis
-    return entry.owner.host === owner.host
-      ? !(yield* isAtWork(entry))
-      : now - entry.touched >= EXPIRED_AFTER
+    return entry.owner.host === owner.host ? !(yield* isAtWork(entry)) : now - entry.touched >= EXPIRED_AFTER
   })
 
 /**

@@ -41,6 +41,7 @@ const SESSIONS: Kind<SessionId, JournalEntry, JournalPatch> = {
     before: Schema.optional(Schema.String),
     quietAt: Schema.optionalWith(Schema.Number, { exact: true }),
   }),
+  written: (whatever) => whatever,
   patched,
   isLasting: ({ state }) => state !== undefined,
 }
@@ -69,6 +70,7 @@ const PACKAGES: Kind<string, PackageRecord, PackagePatch> = {
     touched: Schema.Number,
   }),
   patch: Schema.Struct({ files: Files }),
+  written: (whatever) => ({ ...whatever, files: [...whatever.files] }),
   patched: patchedPackage,
   isLasting: () => false,
 }

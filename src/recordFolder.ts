@@ -34,6 +34,8 @@ export interface Kind<Id extends string, Entry extends Owned, Patch> {
   readonly entry: Schema.Schema<Omit<Entry, "owner">, any>
   // deno-lint-ignore no-explicit-any -- whatever JSON takes
   readonly patch: Schema.Schema<Patch, any>
+  /** What of it is as JSON has it already; a schema takes as long for it as the disk. */
+  readonly written: (whatever: Entry | Patch) => object
   readonly patched: (entry: Entry, changes: Iterable<Change<Patch>>) => Entry
   /** Whether a change has to be on the disk before anything else happens. */
   readonly isLasting: (patch: Patch) => boolean
@@ -61,17 +63,32 @@ export const openRecords = <Id extends string, Entry extends Owned, Patch>(
   const readChange = Schema.decodeUnknownOption(
     Schema.parseJson(Schema.Struct({ at: Schema.Number, patch: kind.patch })),
   )
-  const encodeEntry = Schema.encodeSync(kind.entry)
-  const encodePatch = Schema.encodeSync(kind.patch)
-
+  /** Records of this owner that are open, for the lines that need not reach the disk. */
+  const open = new Map<Id, number>()
+  const close = (id: Id): void => {
+    const file = open.get(id)
+    open.delete(id)
+    if (file !== undefined) closeSync(file)
+  }
   const nameOf = (id: Id, { host, process, start }: Owner): string =>
     `${id}.${process}-${start}@${encodeURIComponent(host)}${extension}`
   const fileOf = (id: Id, of = owner) => Path.join(folder, nameOf(id, of))
+  const failed = (cause: unknown) => new JournalError({ place: folder, issue: codeOf(cause) })
   const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, JournalError> =>
-    Effect.tryPromise({
-      try: run,
-      catch: (cause) => new JournalError({ place: folder, issue: codeOf(cause) }),
-    })
+    Effect.tryPromise({ try: run, catch: failed })
+
+  /** It only helps a resume, so it need not reach the disk. Calls to another thread cost more than to wait. */
+  const append = (id: Id, line: string): Effect.Effect<void, JournalError> => {
+    try {
+      const file = open.get(id) ?? openSync(fileOf(id), APPEND)
+      open.set(id, file)
+      writeFileSync(file, line)
+      return Effect.void
+    } catch (cause) {
+      // A record that is forgotten by now does not come back.
+      return codeOf(cause) === "ENOENT" ? Effect.void : failed(cause)
+    }
+  }
 
   const readFile = (name: string): Effect.Effect<Option.Option<Entry>, JournalError> =>
     Effect.flatMap(attempt(() => readIfThere(Path.join(folder, name))), (text) => {
@@ -123,22 +140,22 @@ export const openRecords = <Id extends string, Entry extends Owned, Patch>(
         await writeFlushed(
           file + UNFINISHED,
           "w",
-          JSON.stringify({ format: 1, ...encodeEntry(entry) }) + "\n",
+          JSON.stringify({ format: 1, ...kind.written(entry), owner: undefined }) + "\n",
         )
         await Fs.rename(file + UNFINISHED, file)
       }),
     update: (id, patch) =>
-      Effect.clockWith((clock) =>
-        attempt(() =>
-          append(
-            fileOf(id),
-            JSON.stringify({ at: clock.unsafeCurrentTimeMillis(), patch: encodePatch(patch) }),
-            isLasting(patch),
-          )
-        )
-      ),
+      Effect.clockWith((clock) => {
+        const at = clock.unsafeCurrentTimeMillis()
+        // A line of its own, also after one that a crash or a full disk cut off.
+        const line = `\n${JSON.stringify({ at, patch: kind.written(patch) })}\n`
+        return isLasting(patch)
+          ? attempt(() => writeFlushed(fileOf(id), APPEND, line).catch(whenAbsent(undefined)))
+          : append(id, line)
+      }),
     remove: (id) =>
       attempt(async () => {
+        close(id)
         await Fs.rm(fileOf(id), { force: true })
         atWork.delete(id)
       }),
@@ -158,7 +175,11 @@ export const openRecords = <Id extends string, Entry extends Owned, Patch>(
             Effect.tapError(() => Effect.sync(() => atWork.delete(id))),
           )
       }),
-    leave: (id) => Effect.sync(() => void atWork.delete(id)),
+    leave: (id) =>
+      Effect.sync(() => {
+        close(id)
+        atWork.delete(id)
+      }),
   }
 }
 
@@ -192,29 +213,7 @@ const isAlive = (other: Owner, touched: number, own: Owner): boolean => {
     : isStillRunning(other.process, seen) !== false
 }
 
-/** Adds a line to a record. One that is forgotten by now does not come back. */
-const append = async (file: string, text: string, lasting: boolean): Promise<void> => {
-  // A line of its own, also after one that a crash or a full disk cut off.
-  const line = `\n${text}\n`
-  try {
-    if (lasting) await writeFlushed(file, APPEND, line)
-    // It only helps a resume, so it need not reach the disk. Three calls to another thread cost more than to wait.
-    else appendAtOnce(file, line)
-  } catch (cause) {
-    whenAbsent(undefined)(cause)
-  }
-}
-
 const APPEND = Fs.constants.O_WRONLY | Fs.constants.O_APPEND
-
-const appendAtOnce = (file: string, line: string): void => {
-  const handle = openSync(file, APPEND)
-  try {
-    writeFileSync(handle, line)
-  } finally {
-    closeSync(handle)
-  }
-}
 
 const writeFlushed = async (
   file: string,

@@ -314,7 +314,8 @@ class FileUpload {
   /** What a dead run had begun must not arrive after something else. The same may. */
   #untilQuiet(hash: string): Effect.Effect<void> {
     const late = this.#journal?.late
-    return late === undefined || (late.file.hash === hash && hash !== "" && late.file.size === this.#source.size)
+    return late === undefined ||
+        (late.file.hash === hash && hash !== "" && late.file.size === this.#source.size)
       ? Effect.void
       : Effect.zipRight(this.#waiting(late.until), sleepUntil(late.until))
   }

@@ -75,16 +75,21 @@ const summaryOf = (events: ReadonlyArray<PackageEvent>) => {
 
 const holds = (files: Files) =>
   Effect.map(stored, (found) => {
-    const wanted = Object.entries({ ...files, "_.dir": "" }).map(([name, content]) => [`App/${name}`, content])
+    const wanted = Object.entries({ ...files, "_.dir": "" }).map((
+      [name, content],
+    ) => [`App/${name}`, content])
     assert.deepStrictEqual(found, Object.fromEntries(wanted))
   })
 
 const requests = Effect.flatMap(Emulator, ({ requests }) => requests)
 
 /** Bytes of files that have arrived in requests so far. */
-const arrived = Effect.map(requests, (all) =>
-  all.filter(({ operation }) => operation === "UploadFile" || operation === "UploadFileChunk")
-    .reduce((sum, { bodyBytes }) => sum + bodyBytes, 0))
+const arrived = Effect.map(
+  requests,
+  (all) =>
+    all.filter(({ operation }) => operation === "UploadFile" || operation === "UploadFileChunk")
+      .reduce((sum, { bodyBytes }) => sum + bodyBytes, 0),
+)
 
 describe("a package whose upload was killed", () => {
   it.effect("sends again no more than a chunk a worker, file by file", () =>
@@ -284,7 +289,9 @@ describe("two packages that go to one place at the same time", () => {
     run(Effect.gen(function* () {
       const newer: Files = Object.fromEntries(names.map((name) => [name, contentOf(name, "2")]))
       const [one, two] = [yield* folderOf(small), yield* folderOf(newer)]
-      const slow = yield* Effect.fork(Effect.provide(upload(one, { concurrency: 1 }), UploadJournal.layerMemory()))
+      const slow = yield* Effect.fork(
+        Effect.provide(upload(one, { concurrency: 1 }), UploadJournal.layerMemory()),
+      )
       yield* Effect.sleep("10 seconds")
       yield* Effect.provide(upload(two, { concurrency: 4 }), UploadJournal.layerMemory())
       yield* Fiber.join(slow)

@@ -254,20 +254,22 @@ const tell = (event: PackageEvent, note: Note): Effect.Effect<void> => {
     case "PackagePlanned":
       return note(
         `Uploading ${application(event) ?? "a folder"} to ${event.path}: ${count(event.files, "file")}, ` +
-          `${size(event.bytes)}${event.stored === 0 ? "" : `, ${size(event.stored)} of it from an earlier run`}${
-            event.overwrites ? ", in place of what is there" : ""
-          }`,
+          `${size(event.bytes)}${
+            event.stored === 0 ? "" : `, ${size(event.stored)} of it from an earlier run`
+          }${event.overwrites ? ", in place of what is there" : ""}`,
         {},
       )
     case "Compressing":
       return note(`Compressing ${event.folder}: ${count(event.files, "file")}, ${size(event.bytes)}`, {})
     case "FileStarted":
       // Whole files of an earlier run were told together.
-      return event.resumed === 0 || event.sessionId === undefined ? Effect.logDebug(`Sending ${event.path} (${size(event.size)})`) : note(
-        `Going on with an earlier upload of ${event.path}: ` +
-          `${size(event.resumed)} of ${size(event.size)} are there already`,
-        {},
-      )
+      return event.resumed === 0 || event.sessionId === undefined
+        ? Effect.logDebug(`Sending ${event.path} (${size(event.size)})`)
+        : note(
+          `Going on with an earlier upload of ${event.path}: ` +
+            `${size(event.resumed)} of ${size(event.size)} are there already`,
+          {},
+        )
     case "StaleSession":
       return note(
         `Somebody else's upload session ${event.sessionId} for ${event.path}, without a chunk since ` +
