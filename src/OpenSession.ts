@@ -10,7 +10,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { deleteUploadSession } from "./deleteUploadSession.ts"
 import { FabricClient } from "./FabricClient.ts"
-import { type FabricError, type FabricErrorReason, isOver, mayArrive } from "./FabricError.ts"
+import { arrivesUntil, type FabricError, type FabricErrorReason, mayArrive } from "./FabricError.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
 import { Patience } from "./Patience.ts"
@@ -21,8 +21,6 @@ import { getUploadSession, putChunkOnce } from "./uploadSessions.ts"
 
 /** Seconds that the cluster may work on a chunk: short, because so long a lost one may still arrive. */
 export const CHUNK_TIMEOUT = 30
-/** Milliseconds after its timeout in which a chunk may still arrive. */
-const GRACE = 5000
 /** Milliseconds that the end of a session may take without getting further, and seconds that one request of it may. */
 const END_PATIENCE = 60_000
 const END_TIMEOUT = 20
@@ -255,8 +253,9 @@ export class OpenSession {
 
   /** An attempt to send a chunk failed now. */
   #noteUnanswered(reason: FabricErrorReason | undefined, now: number): void {
-    if (reason === undefined || !mayArrive(reason)) return
-    this.#quietAt = Math.max(this.#quietAt, now + GRACE + (isOver(reason) ? 0 : CHUNK_TIMEOUT * 1000))
+    if (reason !== undefined) {
+      this.#quietAt = Math.max(this.#quietAt, arrivesUntil(reason, CHUNK_TIMEOUT, now))
+    }
   }
 
   readonly #untilQuiet: Effect.Effect<void> = Effect.suspend(() =>

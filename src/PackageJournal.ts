@@ -9,7 +9,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import { isOver, quietAfter } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
 import type { JournalError } from "./Journal.ts"

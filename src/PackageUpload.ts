@@ -6,7 +6,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { FabricClient } from "./FabricClient.ts"
-import type { FabricError } from "./FabricError.ts"
+import { arrivesUntil, type FabricError } from "./FabricError.ts"
 import { deleteContent, hasUploadSessions } from "./ImageStore.ts"
 import type { ImageStorePath } from "./ImageStorePath.ts"
 import { sleepUntil } from "./OpenSession.ts"
@@ -30,6 +30,8 @@ import { type FileSummary, SourceError, type UploadError, type UploadEvent } fro
 import { type FileJournal, uploadDefaults, uploadInSlots, waitingOf } from "./uploadFile.ts"
 import type { UploadJournal } from "./UploadJournal.ts"
 
+/** Seconds that the cluster gets for what others wait for: a lost one is repeated the sooner. */
+const SHORT_TIMEOUT = 20
 /** Files that wait for a slot with their source open, so that no slot waits for a file. */
 const AHEAD = 2
 /** Seconds before the cluster's listing is looked at again when something is missing: it omits what it still writes. */
@@ -101,7 +103,7 @@ export class PackageUpload {
       const { folders, path } = this.#plan
       const { strays } = compareTree(this.#plan, before, this.#keyOf)
       const marked = [...before.keys()].some((name) => this.#keyOf(name) === MARKER)
-      if (marked) yield* this.#delete(MARKER)
+      if (marked) yield* this.delete(MARKER)
       yield* this.#remove(inTheWay(this.#plan, strays, this.#keyOf))
 
       yield* this.#files((name) => journal.fileOf(name), (name) => journal.isLate(name))
@@ -120,7 +122,7 @@ export class PackageUpload {
         yield* Effect.logWarning(
           `Another package was completed at ${path} meanwhile; all files are sent again`,
         )
-        yield* this.#delete(MARKER)
+        yield* this.delete(MARKER)
         yield* this.#files(() => undefined, () => false)
       }
       this.#marks = true
@@ -148,7 +150,7 @@ export class PackageUpload {
   /** Whether the destination has a mark that this upload has not sent. */
   get isMarkedByOthers(): Effect.Effect<boolean, FabricError, FabricClient> {
     return this.#marks ? Effect.succeed(false) : Effect.map(
-      this.persist(listFolder(this.#plan.path)),
+      this.persist(listFolder(this.#plan.path, SHORT_TIMEOUT)),
       (entries) => entries.some(({ _tag, path }) => _tag === "File" && path.endsWith(`/${MARKER}`)),
     )
   }
@@ -248,7 +250,7 @@ export class PackageUpload {
 
   #remove(names: ReadonlyArray<string>): Effect.Effect<void, FabricError, FabricClient> {
     return Effect.zipRight(
-      Effect.forEach(rootsOf(this.#plan, names, this.#keyOf), (name) => this.#delete(name), {
+      Effect.forEach(rootsOf(this.#plan, names, this.#keyOf), (name) => this.delete(name), {
         concurrency: this.#concurrency,
         discard: true,
       }),
@@ -256,8 +258,26 @@ export class PackageUpload {
     )
   }
 
-  #delete(name: string): Effect.Effect<void, FabricError, FabricClient> {
-    return this.persist(deleteContent({ path: pathIn(this.#plan.path, name) }))
+  /**
+   * Deletes what is at a path of the package, or with `""` the whole. A deletion that got no answer may still arrive, and
+   * would take what is put there meanwhile: so it is over only when it no longer can.
+   */
+  delete(name: string): Effect.Effect<void, FabricError, FabricClient> {
+    let quietAt = 0
+    const attempt = Effect.tapError(
+      deleteContent({ path: pathIn(this.#plan.path, name), timeout: SHORT_TIMEOUT }),
+      ({ reason }) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          quietAt = Math.max(quietAt, arrivesUntil(reason, SHORT_TIMEOUT, now))
+        }),
+    )
+    return Effect.zipRight(
+      this.persist(attempt),
+      Effect.flatMap(
+        Clock.currentTimeMillis,
+        (now) => quietAt > now ? this.#untilQuiet(quietAt) : Effect.void,
+      ),
+    )
   }
 
   /** Repeats a request while the cluster is away, as long as the options say. */

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type FabricErrorReason, mayArrive } from "./FabricError.ts"
+import { arrivesUntil, type FabricErrorReason } from "./FabricError.ts"
 import { chunkMemory, Hasher } from "./Hasher.ts"
 import type { Pulse } from "./Patience.ts"
 
@@ -93,7 +93,7 @@ export class Slots {
 
   /** A single request that failed now, by that clock, may still arrive within `timeout` seconds and some more. */
   failed(reason: FabricErrorReason, now: number, timeout: number): void {
-    if (mayArrive(reason)) this.quietAt = Math.max(this.quietAt, now + (timeout + 5) * 1000)
+    this.quietAt = Math.max(this.quietAt, arrivesUntil(reason, timeout, now))
   }
 
   /** A request succeeded. */

@@ -18,12 +18,13 @@ export type StoredTree = ReadonlyMap<string, File>
 /** Folders that are listed at once. */
 const CONCURRENCY = 8
 
-/** What is in a folder. One that does not exist holds nothing. */
+/** What is in a folder. One that does not exist holds nothing. `timeout`: seconds. */
 export const listFolder = (
   path: string,
+  timeout?: number,
 ): Effect.Effect<ReadonlyArray<ImageStoreEntry>, FabricError, FabricClient> =>
   Effect.catchIf(
-    Effect.map(Stream.runCollect(listContent({ path })), (entries) => [...entries]),
+    Effect.map(Stream.runCollect(listContent({ path, timeout })), (entries) => [...entries]),
     (error) => error.isNotFound,
     () => Effect.succeed([]),
   )
@@ -31,7 +32,7 @@ export const listFolder = (
 /** The files at any depth; none where the destination does not exist. `ask` lists one folder. */
 export const readTree = (
   destination: string,
-  ask: typeof listFolder,
+  ask: (folder: string) => ReturnType<typeof listFolder>,
 ): Effect.Effect<StoredTree, FabricError, FabricClient> =>
   Effect.gen(function* () {
     const tree = new Map<string, File>()

@@ -16,7 +16,7 @@ import { type ApplicationPackage, readApplication } from "./applicationManifest.
 import { codeOf } from "./codeOf.ts"
 import { compressionsOf, compressPackage } from "./compressPackage.ts"
 import type { FabricClient } from "./FabricClient.ts"
-import { deleteContent, hasUploadSessions } from "./ImageStore.ts"
+import { hasUploadSessions } from "./ImageStore.ts"
 import type { PackageContent } from "./PackageContent.ts"
 import { PackageError, type Problem } from "./PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
@@ -195,7 +195,7 @@ const undoing = <A, E>(
       upload.isMarkedByOthers,
       (marked) => marked ? left("another package was completed there meanwhile") : Effect.void,
     ),
-    upload.persist(deleteContent({ path })),
+    upload.delete(""),
   ))
   const removeForGood = Effect.gen(function* () {
     // Neither deletion nor roll-back under a commit that may be running (protocol.md 4.5).

@@ -543,6 +543,53 @@ describe("an upload that fails", () => {
   }
 })
 
+describe("a deletion whose answer was lost", () => {
+  const late = inject(Fault.late("20 seconds"), "DeleteImageStoreContent")
+
+  it.effect("does not take the mark that comes after it", () =>
+    run(
+      Effect.gen(function* () {
+        yield* late
+        yield* upload(yield* folderOf(shop))
+        yield* Effect.sleep("2 minutes")
+        assert.deepStrictEqual(yield* stored, withMarks({ ...shop }, shopMarks))
+      }),
+      { files: { "Shop/old.txt": "old", "Shop/_.dir": "" } },
+    ))
+
+  it.effect("does not take what comes where something was in the way", () =>
+    run(
+      Effect.gen(function* () {
+        yield* late
+        yield* upload(yield* folderOf({ was: "a folder, now a file" }), { validate: false })
+        yield* Effect.sleep("2 minutes")
+        assert.deepStrictEqual(yield* stored, { "Shop/was": "a folder, now a file", "Shop/_.dir": "" })
+      }),
+      { files: { "Shop/was/x.txt": "old" } },
+    ))
+
+  it.effect("does not take the next package, when it was to remove half of one", () =>
+    run(Effect.gen(function* () {
+      const folder = yield* folderOf(shop)
+      yield* inject(Fault.error("E_ACCESSDENIED"), "UploadFile")
+      yield* late
+      yield* refusal(folder)
+      yield* upload(folder)
+      yield* Effect.sleep("2 minutes")
+      assert.deepStrictEqual(yield* stored, withMarks({ ...shop }, shopMarks))
+    })))
+
+  for (const lost of [Fault.loseMessage, Fault.hang, Fault.loseReply]) {
+    it.effect(`leaves no half package (${lost._tag})`, () =>
+      run(Effect.gen(function* () {
+        yield* inject(Fault.error("E_ACCESSDENIED"), "UploadFile")
+        yield* inject(lost, "DeleteImageStoreContent")
+        yield* refusal(yield* folderOf(shop))
+        assert.deepStrictEqual(yield* stored, {})
+      })))
+  }
+})
+
 describe("the removal of half a package", () => {
   const small = { "big.dll": "z".repeat(1000), "small.txt": "s" }
   const options = { chunkSize: 100, validate: false } as const
