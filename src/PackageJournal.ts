@@ -8,15 +8,15 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { isOver, quietAfter } from "./adopt.ts"
+import { quietAfter } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
 import type { JournalError } from "./Journal.ts"
 import { CHUNK_TIMEOUT } from "./OpenSession.ts"
 import { lastName } from "./PackageContent.ts"
 import { MARKER, type PackagePlan, pathIn } from "./packagePlan.ts"
 import type { FileRecord, PackageRecord } from "./PackageRecord.ts"
+import { rivalsOf, takeLeft } from "./packageRecords.ts"
 import { commitTimeout } from "./settleCommit.ts"
 import { type KeyOf, listFolder, type StoredTree } from "./storedTree.ts"
 import type { FileJournal } from "./uploadFile.ts"
@@ -26,6 +26,8 @@ import { UploadJournal } from "./UploadJournal.ts"
 const LOOK_EVERY = 2_000
 /** Milliseconds that the last one may take, while somebody waits for the end. */
 const LAST_LOOK = 3_000
+/** Milliseconds between two looks whether another upload to the same path is over. */
+const LOOK_FOR_OTHERS = 1_000
 /** Folders that are listed at once for it: the upload goes first. */
 const LOOK_CONCURRENCY = 2
 
@@ -63,7 +65,7 @@ export class PackageJournal {
   readonly #scope: Scope.Scope
   readonly #stored: ReadonlyMap<string, FileRecord>
   readonly #late: ReadonlyMap<string, FileJournal["late"]>
-  readonly #uploadId: string = crypto.randomUUID()
+  readonly #record: PackageRecord
   /** Nothing could be recorded, and nothing will be. */
   #broken = false
   /** Nothing needs to be recorded any more. */
@@ -108,6 +110,17 @@ export class PackageJournal {
     this.stored = Array.from(stored.values()).reduce((sum, { size }) => sum + size, 0)
     this.#stored = stored
     this.#late = late
+    this.#record = {
+      uploadId: crypto.randomUUID(),
+      endpoints: client.origins,
+      path: plan.path,
+      source: plan.source,
+      first: this.first,
+      begun: now,
+      owner: journal.owner,
+      files: left.files,
+      touched: now,
+    }
   }
 
   /** Takes up what dead runs left of a package, and begins the record of this one. It is left when the scope closes. */
@@ -128,34 +141,34 @@ export class PackageJournal {
         touched: Math.max(0, ...left.map(({ touched }) => touched)),
       }
       const own = new PackageJournal(options, ofAll, now, journal, client, yield* Effect.scope)
-      yield* own.#begin(ofAll, left)
+      yield* own.#begin(left)
       return own
     })
   }
 
-  /** The record, which replaces those of dead runs. */
-  #begin(
-    { files }: Left,
-    left: ReadonlyArray<PackageRecord>,
-  ): Effect.Effect<void, never, Scope.Scope> {
+  /** Writes the record, which replaces those of dead runs. */
+  #begin(left: ReadonlyArray<PackageRecord>): Effect.Effect<void, never, Scope.Scope> {
     const { packages } = this.#journal
-    const record: PackageRecord = {
-      uploadId: this.#uploadId,
-      endpoints: this.#client.origins,
-      path: this.#options.plan.path,
-      source: this.#options.plan.source,
-      first: this.first,
-      owner: this.#journal.owner,
-      files,
-      touched: this.#looked,
-    }
     return Effect.acquireRelease(
       this.#write(Effect.zipRight(
-        packages.create(record),
+        packages.create(this.#record),
         Effect.forEach(left, ({ uploadId }) => packages.remove(uploadId), { discard: true }),
       )),
-      () => Effect.zipRight(this.#lookAtLast, packages.leave(this.#uploadId)),
+      () => Effect.zipRight(this.#lookAtLast, this.leave),
     )
+  }
+
+  /** Whether no other upload of this machine to the same path began before. */
+  get isAlone(): Effect.Effect<boolean, never, FabricClient | UploadJournal> {
+    return Effect.orElseSucceed(
+      Effect.map(rivalsOf(this.#record.path, this.#record), (rivals) => rivals.length === 0),
+      () => true,
+    )
+  }
+
+  /** The upload is over, and the next may go on with what is at the destination. */
+  get leave(): Effect.Effect<void> {
+    return this.#journal.packages.leave(this.#record.uploadId)
   }
 
   /** What stays of an upload that failed need not go again either. */
@@ -191,7 +204,7 @@ export class PackageJournal {
   get forget(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#over = true
-      return this.#write(this.#journal.packages.remove(this.#uploadId))
+      return this.#write(this.#journal.packages.remove(this.#record.uploadId))
     })
   }
 
@@ -247,7 +260,7 @@ export class PackageJournal {
   }
 
   #note(files: Iterable<readonly [string, FileRecord]>): Effect.Effect<void> {
-    return this.#write(this.#journal.packages.update(this.#uploadId, { files: new Map(files) }))
+    return this.#write(this.#journal.packages.update(this.#record.uploadId, { files: new Map(files) }))
   }
 
   /** An upload is no worse without this record than others are with theirs. */
@@ -274,28 +287,53 @@ const holdsOnly = (before: StoredTree, { files }: Left, keyOf: KeyOf): boolean =
   )
 }
 
-/** The records that dead runs left of a path, this process's own by now, the latest last. */
-const takeLeft = (
+/**
+ * Waits while another process of this machine uploads to the same path, or another fiber of this one: two at once would
+ * mix their packages. At most until a time in milliseconds since 1970: whether a process is at work cannot always be told.
+ */
+const untilAlone = (
   path: string,
-): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal | Scope.Scope> =>
+  until: number,
+): Effect.Effect<void, JournalError, FabricClient | UploadJournal> =>
   Effect.gen(function* () {
-    const { origins } = yield* FabricClient
-    const { owner, packages } = yield* UploadJournal
-    const taken: Array<PackageRecord> = []
-    for (const record of yield* packages.entries) {
-      if (record.path !== path || !record.endpoints.some((origin) => origins.includes(origin))) continue
-      if (yield* isOver(record, packages)) {
-        const own = yield* Effect.acquireRelease(
-          packages.take(record),
-          Option.match({ onNone: () => Effect.void, onSome: ({ uploadId }) => packages.leave(uploadId) }),
-        )
-        taken.push(...Option.toArray(own))
-      } else if (record.owner.host === owner.host) {
-        yield* Effect.logWarning(
-          `Process ${record.owner.process} may be uploading a package to ${path} at this moment, too: ` +
-            "the last to end puts its own there as a whole",
+    for (let told = false;; told = true) {
+      const [rival] = yield* rivalsOf(path)
+      if (rival === undefined) return
+      if ((yield* Clock.currentTimeMillis) >= until) {
+        return yield* Effect.logWarning(
+          `Process ${rival.owner.process} may still be uploading to ${path}; going on beside it`,
         )
       }
+      if (!told) {
+        yield* Effect.logInfo(
+          `Process ${rival.owner.process} uploads a package to ${path} at this moment; waiting until it is over`,
+        )
+      }
+      yield* Effect.sleep(LOOK_FOR_OTHERS)
     }
-    return taken.sort((a, b) => a.touched - b.touched)
+  })
+
+/**
+ * Begins the journal of a package once no other upload of this machine goes to the same path. `look` tells what is at the
+ * destination, by then.
+ */
+export const beginPackage = <E, R>(
+  options: Omit<Options, "before">,
+  patience: number,
+  look: Effect.Effect<StoredTree, E, R>,
+): Effect.Effect<
+  { readonly before: StoredTree; readonly journal: PackageJournal },
+  E,
+  R | FabricClient | UploadJournal | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const { path } = options.plan
+    const until = (yield* Clock.currentTimeMillis) + patience * 1000
+    for (;;) {
+      yield* Effect.catchAll(untilAlone(path, until), warn)
+      const before = yield* look
+      const journal = yield* PackageJournal.open({ ...options, before })
+      if ((yield* journal.isAlone) || (yield* Clock.currentTimeMillis) >= until) return { before, journal }
+      yield* journal.leave
+    }
   })

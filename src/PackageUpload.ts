@@ -77,10 +77,8 @@ export class PackageUpload {
     this.#concurrency = options.concurrency ?? uploadDefaults.concurrency
   }
 
-  /** How the cluster compares names. Known after {@link PackageUpload.look}. */
-  get keyOf(): KeyOf {
-    return this.#keyOf
-  }
+  /** How the cluster compares names; known once {@link PackageUpload.look} has asked it. */
+  readonly keyOf: KeyOf = (name) => this.#keyOf(name)
 
   /** What is at the destination. Fails when a package cannot, or by the options must not, go there. */
   get look(): Effect.Effect<StoredTree, FabricError | PackageError, FabricClient> {

@@ -66,6 +66,7 @@ const PACKAGES: Kind<string, PackageRecord, PackagePatch> = {
     path: Schema.String,
     source: Schema.String,
     first: Schema.Boolean,
+    begun: Schema.Number,
     files: Files,
     touched: Schema.Number,
   }),

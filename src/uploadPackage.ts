@@ -21,7 +21,7 @@ import type { PackageContent } from "./PackageContent.ts"
 import { PackageError, type Problem } from "./PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
 import { readFolder } from "./packageFolder.ts"
-import { PackageJournal } from "./PackageJournal.ts"
+import { beginPackage, type PackageJournal } from "./PackageJournal.ts"
 import { MARKER, type PackagePlan, planPackage } from "./packagePlan.ts"
 import { PackageUpload } from "./PackageUpload.ts"
 import { Slots } from "./Slots.ts"
@@ -67,15 +67,17 @@ const run = (
     const { chunkSize = uploadDefaults.chunkSize, concurrency = uploadDefaults.concurrency } = options
     const slots = yield* Slots.make(concurrency)
     const upload = new PackageUpload(plan, slots, options, emit)
-    const before = yield* upload.look
-    const journal = yield* PackageJournal.open({
-      plan,
-      before,
-      keyOf: upload.keyOf,
-      resume: options.resume ?? uploadDefaults.resume,
-      keep: options.onFailure === "keep",
-      lookAfter: chunkSize * concurrency / 2,
-    })
+    const { before, journal } = yield* beginPackage(
+      {
+        plan,
+        keyOf: upload.keyOf,
+        resume: options.resume ?? uploadDefaults.resume,
+        keep: options.onFailure === "keep",
+        lookAfter: chunkSize * concurrency / 2,
+      },
+      options.patience ?? uploadDefaults.patience,
+      upload.look,
+    )
     emit({
       _tag: "PackagePlanned",
       path: destination,

@@ -285,9 +285,10 @@ describe("a package without a record", () => {
 })
 
 describe("two packages that go to one place at the same time", () => {
-  it.effect("do not end as a mix that can be provisioned", () =>
+  const newer: Files = Object.fromEntries(names.map((name) => [name, contentOf(name, "2")]))
+
+  it.effect("do not end as a mix that can be provisioned, though they come from two machines", () =>
     run(Effect.gen(function* () {
-      const newer: Files = Object.fromEntries(names.map((name) => [name, contentOf(name, "2")]))
       const [one, two] = [yield* folderOf(small), yield* folderOf(newer)]
       const slow = yield* Effect.fork(
         Effect.provide(upload(one, { concurrency: 1 }), UploadJournal.layerMemory()),
@@ -296,5 +297,36 @@ describe("two packages that go to one place at the same time", () => {
       yield* Effect.provide(upload(two, { concurrency: 4 }), UploadJournal.layerMemory())
       yield* Fiber.join(slow)
       yield* holds(small)
+    })))
+
+  for (const seconds of [0, 0.25, 3, 15]) {
+    it.effect(`go one after the other on one machine (${seconds} s apart)`, () =>
+      run(Effect.gen(function* () {
+        const store = new Map()
+        const on = (process: number) =>
+          UploadJournal.layerMemory({ store, owner: { host: "a", process, start: 1 }, alive: () => true })
+        const [one, two] = [yield* folderOf(small), yield* folderOf(newer)]
+        const first = yield* Effect.fork(Effect.provide(upload(one, { concurrency: 1 }), on(1)))
+        yield* Effect.sleep(seconds * 1000)
+        yield* Effect.provide(upload(two, { concurrency: 4 }), on(2))
+        yield* Fiber.join(first)
+        const { [`App/${names[0]}`]: content } = yield* stored
+        yield* holds(content === contentOf(names[0]!) ? small : newer)
+        const puts = (yield* requests).filter(({ operation }) => operation === "UploadFile")
+        assert.strictEqual(puts.length, 2 * (names.length + 1))
+      })))
+  }
+
+  it.effect("do not wait for ever for one that only seems to be at work", () =>
+    run(Effect.gen(function* () {
+      const dead = yield* killed(yield* folderOf(small), 5)
+      const alive = UploadJournal.layerMemory({
+        store: dead.store,
+        packages: dead.packages,
+        owner: { host: "a", process: 2, start: 1 },
+        alive: () => true,
+      })
+      yield* Effect.provide(upload(yield* folderOf(newer), { patience: 60 }), alive)
+      yield* holds(newer)
     })))
 })

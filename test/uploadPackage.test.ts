@@ -611,7 +611,8 @@ describe("the removal of half a package", () => {
         const folder = yield* folderOf(small)
         const slow = yield* Effect.fork(upload(folder, { ...options, concurrency: 1 }, "Shop"))
         yield* Effect.sleep("5 seconds")
-        yield* upload(folder, { ...options, concurrency: 8 }, "Shop")
+        const elsewhere = UploadJournal.layerMemory()
+        yield* Effect.provide(upload(folder, { ...options, concurrency: 8 }, "Shop"), elsewhere)
         yield* Fiber.interrupt(slow)
         assert.deepStrictEqual(yield* stored, withMarks(small, ["_.dir"]))
       }),

@@ -1,0 +1,59 @@
+/**
+ * Which uploads of packages are recorded: those of dead runs, which can be gone on with, and those under way.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import { isOver } from "./adopt.ts"
+import { FabricClient } from "./FabricClient.ts"
+import type { JournalError } from "./Journal.ts"
+import type { PackageRecord } from "./PackageRecord.ts"
+import { UploadJournal } from "./UploadJournal.ts"
+
+/** The records of a path on this cluster. */
+const recordsOf = (
+  path: string,
+): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal> =>
+  Effect.gen(function* () {
+    const { origins } = yield* FabricClient
+    const { packages } = yield* UploadJournal
+    return (yield* packages.entries).filter((record) =>
+      record.path === path && record.endpoints.some((origin) => origins.includes(origin))
+    )
+  })
+
+/** The records that dead runs left of a path, this process's own by now, the latest last. */
+export const takeLeft = (
+  path: string,
+): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { packages } = yield* UploadJournal
+    const left = yield* Effect.filter(yield* recordsOf(path), (record) => isOver(record, packages))
+    const taken = yield* Effect.forEach(left, (record) =>
+      Effect.acquireRelease(
+        packages.take(record),
+        Option.match({ onNone: () => Effect.void, onSome: ({ uploadId }) => packages.leave(uploadId) }),
+      ))
+    return taken.flatMap((record) => Option.toArray(record)).sort((a, b) => a.touched - b.touched)
+  })
+
+/** Uploads of this machine to the same path that are under way, and began before a record did. */
+export const rivalsOf = (
+  path: string,
+  own?: PackageRecord,
+): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal> =>
+  Effect.gen(function* () {
+    const { owner, packages } = yield* UploadJournal
+    return yield* Effect.filter(
+      yield* recordsOf(path),
+      (record) =>
+        record.owner.host !== owner.host || (own !== undefined && !isBefore(record, own))
+          ? Effect.succeed(false)
+          : packages.isAtWork(record),
+    )
+  })
+
+const isBefore = (one: PackageRecord, other: PackageRecord): boolean =>
+  one.begun < other.begun || (one.begun === other.begun && one.uploadId < other.uploadId)
