@@ -20,6 +20,7 @@ export { deleteUploadSession, DeleteUploadSessionParams } from "./src/deleteUplo
 export { FabricClient } from "./src/FabricClient.ts"
 export { type ClientCertificate, FabricConfig, type RetryPolicy } from "./src/FabricConfig.ts"
 export { FabricError, type FabricErrorReason } from "./src/FabricError.ts"
+export { type HalfPackage, halfPackages } from "./src/halfPackages.ts"
 export {
   copyContent,
   CopyContentParams,

@@ -12,17 +12,28 @@ import type { JournalError } from "./Journal.ts"
 import type { PackageRecord } from "./PackageRecord.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 
-/** The records of a path on this cluster. */
-const recordsOf = (
-  path: string,
-): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal> =>
-  Effect.gen(function* () {
-    const { origins } = yield* FabricClient
-    const { packages } = yield* UploadJournal
-    return (yield* packages.entries).filter((record) =>
-      record.path === path && record.endpoints.some((origin) => origins.includes(origin))
-    )
-  })
+/** The records of packages on this cluster. */
+const recorded: Effect.Effect<
+  ReadonlyArray<PackageRecord>,
+  JournalError,
+  FabricClient | UploadJournal
+> = Effect.gen(function* () {
+  const { origins } = yield* FabricClient
+  const { packages } = yield* UploadJournal
+  return (yield* packages.entries).filter(({ endpoints }) =>
+    endpoints.some((origin) => origins.includes(origin))
+  )
+})
+
+/** Those of dead runs. */
+export const leftPackages: Effect.Effect<
+  ReadonlyArray<PackageRecord>,
+  JournalError,
+  FabricClient | UploadJournal
+> = Effect.flatMap(
+  UploadJournal,
+  ({ packages }) => Effect.flatMap(recorded, Effect.filter((record) => isOver(record, packages))),
+)
 
 /** The records that dead runs left of a path, this process's own by now, the latest last. */
 export const takeLeft = (
@@ -30,7 +41,7 @@ export const takeLeft = (
 ): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal | Scope.Scope> =>
   Effect.gen(function* () {
     const { packages } = yield* UploadJournal
-    const left = yield* Effect.filter(yield* recordsOf(path), (record) => isOver(record, packages))
+    const left = (yield* leftPackages).filter((record) => record.path === path)
     const taken = yield* Effect.forEach(left, (record) =>
       Effect.acquireRelease(
         packages.take(record),
@@ -47,9 +58,10 @@ export const rivalsOf = (
   Effect.gen(function* () {
     const { owner, packages } = yield* UploadJournal
     return yield* Effect.filter(
-      yield* recordsOf(path),
+      yield* recorded,
       (record) =>
-        record.owner.host !== owner.host || (own !== undefined && !isBefore(record, own))
+        record.path !== path || record.owner.host !== owner.host ||
+          (own !== undefined && !isBefore(record, own))
           ? Effect.succeed(false)
           : packages.isAtWork(record),
     )

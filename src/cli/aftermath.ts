@@ -16,6 +16,7 @@ import type { PackageEvent } from "../PackageEvent.ts"
 import { findFile } from "../settleCommit.ts"
 import type { Sessions } from "./journal.ts"
 import { Output } from "./Output.ts"
+import { at } from "./shell.ts"
 import { count } from "./sizes.ts"
 
 /** What was to be done. */
@@ -47,9 +48,6 @@ export const half = ({ kind, onFailure }: Job, { origins, planned }: Facts): str
     : `\nHalf a package may be at ${planned.path}; to remove it: image-store rm ${planned.path} ${
       at(origins)
     }`
-
-const at = (origins: ReadonlyArray<string>): string =>
-  origins.map((origin) => `--endpoint ${origin}`).join(" ")
 
 /** Says what is left after a failure or an interruption. */
 export const aftermath = (

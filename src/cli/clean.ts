@@ -6,14 +6,16 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type CleanedSession, cleanSessions } from "../cleanSessions.ts"
-import type { FabricClient } from "../FabricClient.ts"
+import { FabricClient } from "../FabricClient.ts"
+import { halfPackages } from "../halfPackages.ts"
 import type { JournalError } from "../Journal.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { CliError } from "./CliError.ts"
 import type { Host } from "./Host.ts"
 import { journal } from "./journal.ts"
 import { Output } from "./Output.ts"
-import { count, size } from "./sizes.ts"
+import { at, word } from "./shell.ts"
+import { count, moment, size } from "./sizes.ts"
 
 /** `session clean` */
 export const clean = (
@@ -45,8 +47,10 @@ export const clean = (
       left: number("InUse") + number("Taken") + number("OtherCluster"),
       failed: number("Failed"),
     }
+    const half = yield* halfPackagesOf
     yield* result(summary(counts, dryRun), {
       ...counts,
+      half,
       sessions: sessions.map(({ outcome, ...session }) => ({ ...session, outcome: plain(outcome) })),
     })
     if (counts.failed > 0) {
@@ -57,6 +61,30 @@ export const clean = (
       )
     }
   }).pipe(Effect.provide(journal))
+
+/** Packages that broke off. Sessions are what the command is for: that they are ended counts, also where this fails. */
+const halfPackagesOf = Effect.gen(function* () {
+  const { note } = yield* Output
+  const { origins } = yield* FabricClient
+  const half = yield* Effect.catchTag(
+    halfPackages,
+    "FabricError",
+    (error) =>
+      Effect.as(
+        note(`Whether half a package is left cannot be seen: ${error.message}`, { unseen: true }),
+        [],
+      ),
+  )
+  for (const { path, source, touched } of half) {
+    yield* note(
+      `Half a package is at ${path}, since ${moment(touched)}.\n` +
+        `  To go on with it: image-store upload ${word(source)} ${word(path)} ${at(origins)}\n` +
+        `  To remove it:     image-store rm ${word(path)} ${at(origins)}`,
+      { half: path },
+    )
+  }
+  return half
+})
 
 const summary = (
   { deleted, failed, left, wouldDelete }: Record<"deleted" | "wouldDelete" | "left" | "failed", number>,

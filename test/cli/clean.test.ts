@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import type * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { mkdir, readdir, writeFile } from "node:fs/promises"
@@ -64,6 +65,17 @@ const left = (
     })
   })
 
+/** A file straight to the emulator. */
+const put = (path: string) =>
+  Effect.flatMap(HttpClient.HttpClient, (client) =>
+    Effect.orDie(
+      client.execute(
+        HttpClientRequest.put(`http://one:19080/ImageStore/${path}?api-version=6.0`).pipe(
+          HttpClientRequest.bodyText("x"),
+        ),
+      ),
+    ))
+
 const clean = (state: string, args = "") =>
   imageStore(`session clean ${AT}${args === "" ? "" : ` ${args}`}`, { env: { XDG_STATE_HOME: state } })
 
@@ -114,6 +126,44 @@ describe("session clean", () => {
       })
     ))
 
+  const half = (state: string, path: string) =>
+    Effect.promise(async () => {
+      await mkdir(folder(state), { recursive: true })
+      const record = {
+        format: 1,
+        uploadId: path,
+        endpoints: ["http://one:19080"],
+        path,
+        source: "/tmp/my shop",
+        first: true,
+        begun: 1,
+        files: [["a.txt", { size: 1, chunkSize: 10, hash: "aa" }]],
+        touched: Date.UTC(2026, 10, 22),
+      }
+      const file = join(folder(state), `${path}.${NOBODY}-1@${hostname()}.package`)
+      await writeFile(file, JSON.stringify(record) + "\n")
+    })
+
+  it.effect("names half a package, and what to do about it, until it is complete or gone", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        for (const path of ["Half", "Whole", "Gone"]) yield* half(state, path)
+        for (const path of ["Half/a.txt", "Whole/_.dir"]) yield* put(path)
+        const ran = yield* clean(state)
+        expect(ran).toMatchObject({ code: 0, out: "No upload session is recorded on this machine." })
+        expect(ran.err).toContain(
+          "Half a package is at Half, since 2026-11-22 00:00:00Z.\n" +
+            `  To go on with it: image-store upload '/tmp/my shop' Half ${AT}\n` +
+            `  To remove it:     image-store rm Half ${AT}`,
+        )
+        expect(ran.err).not.toMatch(/Whole|Gone/)
+        expect(yield* records(state)).toEqual([`Half.${NOBODY}-1@${hostname()}.package`])
+        expect(JSON.parse((yield* clean(state, "--json")).out)).toMatchObject({
+          half: [{ path: "Half", source: "/tmp/my shop", touched: "2026-11-22T00:00:00.000Z" }],
+        })
+      })
+    ))
+
   it.effect("speaks JSON", () =>
     run((state) =>
       Effect.gen(function* () {
@@ -124,6 +174,7 @@ describe("session clean", () => {
           wouldDelete: 0,
           left: 0,
           failed: 0,
+          half: [],
           sessions: [{ sessionId: S, path: "App/a.bin", size: 20, outcome: { _tag: "Deleted" } }],
         })
       })

@@ -1,0 +1,54 @@
+/**
+ * What uploads of packages that broke off have left in the store.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { FabricClient } from "./FabricClient.ts"
+import type { FabricError } from "./FabricError.ts"
+import type { JournalError } from "./Journal.ts"
+import { MARKER } from "./packagePlan.ts"
+import type { PackageRecord } from "./PackageRecord.ts"
+import { leftPackages } from "./packageRecords.ts"
+import { listFolder } from "./storedTree.ts"
+import { UploadJournal } from "./UploadJournal.ts"
+
+/** A package of which only a part is in the store, so that it cannot be provisioned. */
+export interface HalfPackage {
+  readonly path: string
+  /** The folder or archive that it came from. */
+  readonly source: string
+  /** When the upload was at work last. */
+  readonly touched: Date
+}
+
+/**
+ * The packages that earlier runs of this machine have left in part on this cluster. The next upload to the same path goes
+ * on with one; to be rid of it, delete its path with `deleteContent`. What is gone, or complete by now, is no longer
+ * recorded afterwards.
+ */
+export const halfPackages: Effect.Effect<
+  ReadonlyArray<HalfPackage>,
+  FabricError | JournalError,
+  FabricClient | UploadJournal
+> = Effect.suspend(() =>
+  Effect.map(
+    Effect.flatMap(leftPackages, Effect.filter((record) => isThere(record))),
+    (records) => records.map(({ path, source, touched }) => ({ path, source, touched: new Date(touched) })),
+  )
+)
+
+/** Whether a part of a package is there. */
+const isThere = (
+  record: PackageRecord,
+): Effect.Effect<boolean, FabricError | JournalError, FabricClient | UploadJournal> =>
+  Effect.gen(function* () {
+    const entries = yield* listFolder(record.path)
+    const complete = entries.some(({ _tag, path }) => _tag === "File" && path.endsWith(`/${MARKER}`))
+    if (entries.length > 0 && !complete) return true
+    const { packages } = yield* UploadJournal
+    const own = yield* packages.take(record)
+    if (Option.isSome(own)) yield* packages.remove(record.uploadId)
+    return false
+  })
