@@ -16,6 +16,7 @@ import type { JournalEntry } from "./JournalEntry.ts"
 import { Patience } from "./Patience.ts"
 import { arrived } from "./ranges.ts"
 import { type CommitOutcome, commitTimeout, findFile, settleCommit } from "./settleCommit.ts"
+import { secondsLeft } from "./UploadDeadline.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"
 import { getUploadSession, putChunkOnce } from "./uploadSessions.ts"
 
@@ -112,17 +113,21 @@ export class OpenSession {
     hash: string,
   ): Effect.Effect<void, FabricError | JournalError, FabricClient> {
     const { path, size } = this.#entry
-    const send = Effect.clockWith((clock) =>
-      Effect.either(putChunkOnce(
-        { path, sessionId: this.sessionId, range, size, bytes, timeout: CHUNK_TIMEOUT },
-        {
-          out: (bytes) => {
-            this.#patience.note(clock.unsafeCurrentTimeMillis())
-            this.#hooks.out(range, bytes)
-          },
-          over: (reason) => this.#noteUnanswered(reason, clock.unsafeCurrentTimeMillis()),
-        },
-      ))
+    const send = Effect.flatMap(
+      secondsLeft(CHUNK_TIMEOUT),
+      (timeout) =>
+        Effect.clockWith((clock) =>
+          Effect.either(putChunkOnce(
+            { path, sessionId: this.sessionId, range, size, bytes, timeout },
+            {
+              out: (bytes) => {
+                this.#patience.note(clock.unsafeCurrentTimeMillis())
+                this.#hooks.out(range, bytes)
+              },
+              over: (reason) => this.#noteUnanswered(reason, timeout, clock.unsafeCurrentTimeMillis()),
+            },
+          ))
+        ),
     )
 
     const attempt = (repeat: number): Effect.Effect<void, FabricError | JournalError, FabricClient> =>
@@ -252,10 +257,8 @@ export class OpenSession {
   }
 
   /** An attempt to send a chunk failed now. */
-  #noteUnanswered(reason: FabricErrorReason | undefined, now: number): void {
-    if (reason !== undefined) {
-      this.#quietAt = Math.max(this.#quietAt, arrivesUntil(reason, CHUNK_TIMEOUT, now))
-    }
+  #noteUnanswered(reason: FabricErrorReason | undefined, timeout: number, now: number): void {
+    if (reason !== undefined) this.#quietAt = Math.max(this.#quietAt, arrivesUntil(reason, timeout, now))
   }
 
   readonly #untilQuiet: Effect.Effect<void> = Effect.suspend(() =>

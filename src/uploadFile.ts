@@ -36,6 +36,7 @@ import {
   type UploadEvent,
   type UploadOptions,
 } from "./UploadEvent.ts"
+import { secondsLeft } from "./UploadDeadline.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"
 import { getSessionsAndTime } from "./uploadSessions.ts"
@@ -405,17 +406,19 @@ class FileUpload {
   /** One request for the whole file. */
   #put(body: Body): Effect.Effect<void, FabricError, FabricClient> {
     const { size } = this.#source
-    const timeout = size <= this.#chunkSize ? CHUNK_TIMEOUT : commitTimeout(size)
-    return Effect.suspend(() => {
-      this.#begin(0, size)
-      return putFileOnce(this.#path, body, timeout, {
-        out: (bytes) => size <= WORTH_TELLING ? undefined : this.#goOut(0, bytes),
-        over: (reason) =>
-          reason === undefined
-            ? this.#slots.succeeded()
-            : this.#slots.failed(reason, this.#clock.unsafeCurrentTimeMillis(), timeout),
-      })
-    })
+    return Effect.flatMap(
+      secondsLeft(size <= this.#chunkSize ? CHUNK_TIMEOUT : commitTimeout(size)),
+      (timeout) => {
+        this.#begin(0, size)
+        return putFileOnce(this.#path, body, timeout, {
+          out: (bytes) => size <= WORTH_TELLING ? undefined : this.#goOut(0, bytes),
+          over: (reason) =>
+            reason === undefined
+              ? this.#slots.succeeded()
+              : this.#slots.failed(reason, this.#clock.unsafeCurrentTimeMillis(), timeout),
+        })
+      },
+    )
   }
 
   /** A cluster that finds a single request too large takes smaller ones, if it has sessions at all. */

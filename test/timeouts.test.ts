@@ -3,10 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { type FabricConfig, uploadFile, UploadJournal, type UploadOptions } from "../mod.ts"
+import { type FabricConfig, UploadDeadline, uploadFile, UploadJournal, type UploadOptions } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault, FaultPlan } from "../src/emulator/mod.ts"
 import { clusterWith } from "./support/cluster.ts"
-import { inVirtualTime } from "./support/virtualTime.ts"
+import { inVirtualTime, VIRTUAL_START } from "./support/virtualTime.ts"
 
 const MiB = 1024 * 1024
 
@@ -41,6 +41,21 @@ describe("the cluster gets", () => {
       })
       const small = yield* timeoutsOf(100, { chunkSize: 10 })
       assert.deepStrictEqual(small["CommitImageStoreUploadSession"], [61])
+    }))
+
+  it.effect("no more for bytes than what is left until the upload has to be over", () =>
+    Effect.gen(function* () {
+      const bounded = (size: number, seconds: number, os: "windows" | "linux" = "windows") =>
+        Effect.provideService(
+          timeoutsOf(size, { chunkSize: 10, concurrency: 1 }, { latency: "4 seconds", os }),
+          UploadDeadline,
+          VIRTUAL_START + seconds * 1000,
+        )
+      // Each of them takes 4 seconds: two looks come before the first.
+      assert.deepStrictEqual((yield* bounded(50, 40))["UploadFileChunk"], [30, 28, 24, 20, 16])
+      assert.deepStrictEqual((yield* bounded(50, 20))["UploadFileChunk"], [12, 8, 4, 1])
+      assert.deepStrictEqual((yield* bounded(10, 20))["UploadFile"], [20])
+      assert.deepStrictEqual((yield* bounded(50, 20, "linux"))["UploadFile"], [12])
     }))
 
   it.effect("30 seconds for a small file", () =>

@@ -19,6 +19,7 @@ import { FabricError } from "../FabricError.ts"
 import { hasUploadSessions } from "../ImageStore.ts"
 import type { PackageEvent, PackageSummary, PackageUploadError } from "../PackageEvent.ts"
 import { type FileSummary, SourceError } from "../UploadEvent.ts"
+import { UploadDeadline } from "../UploadDeadline.ts"
 import { uploadFile, validated } from "../uploadFile.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { uploadPackage } from "../uploadPackage.ts"
@@ -166,8 +167,11 @@ const run = (
 
     const story = Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
+        const end = deadline === undefined ? Infinity : (yield* Clock.currentTimeMillis) + deadline * 1000
         const work = yield* Effect.forkDaemon(
-          Effect.interruptible(Effect.zipRight(answers, Stream.runForEach(events, consume))),
+          Effect.interruptible(Effect.zipRight(answers, Stream.runForEach(events, consume))).pipe(
+            Effect.provideService(UploadDeadline, end),
+          ),
         )
         // The story goes on while it is cleaned up.
         const stop = (why: string, advice: string) =>

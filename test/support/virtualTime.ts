@@ -9,6 +9,9 @@ import * as Effect from "effect/Effect"
 /** Real milliseconds in which what is under way on the disk is done. */
 const MOMENT = 10
 
+/** When all virtual time begins, in milliseconds since 1970. */
+export const VIRTUAL_START: number = Date.UTC(2026, 10, 22)
+
 interface Sleeper {
   readonly until: number
   readonly wake: () => void
@@ -42,7 +45,7 @@ const afterMoment: Idle = (jump) => {
 class VirtualClock implements Clock.Clock {
   readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
   readonly #ask: () => void
-  #now = Date.UTC(2026, 10, 22)
+  #now = VIRTUAL_START
   #sleepers: Array<Sleeper> = []
 
   constructor(idle: Idle) {
