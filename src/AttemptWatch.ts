@@ -69,6 +69,12 @@ export class AttemptWatch implements Watch {
     if (this.#size > 0) this.#wait(this.#patience)
   }
 
+  after(milliseconds: number, then: () => void): () => void {
+    const at = this.#clock.unsafeCurrentTimeMillis() + milliseconds
+    const deadline = this.#deadlines.start(this.#clock, at, then)
+    return () => deadline.clear()
+  }
+
   unseen(): void {
     this.#wait(STALL_LIMIT + this.#size / SLOWEST_LINE + this.#patience)
   }

@@ -24,12 +24,16 @@ import { type Pool, Pools } from "./connections.ts"
 import * as Exchange from "./Exchange.ts"
 import { FabricConfig } from "./FabricConfig.ts"
 import { NoAnswer, noAnswer } from "./NoAnswer.ts"
-import { sendBody } from "./sendBody.ts"
+import { Sending } from "./Sending.ts"
 
 const unwatched: Exchange.Watch = {
   begin: () => {},
   progress: () => {},
   sent: () => {},
+  after: (milliseconds, then) => {
+    const timer = setTimeout(then, milliseconds)
+    return () => clearTimeout(timer)
+  },
   unseen: () => {},
   interrupted: () => false,
   end: () => {},
@@ -43,7 +47,7 @@ class Trip {
   readonly #watch: Exchange.Watch
   #resume: Resume
   /** Forgotten when the trip is over: what a finished call holds on to, the collector has to carry along. */
-  #request: Http.ClientRequest | undefined
+  #sending: Sending | undefined
   #stop: (() => void) | undefined
   #sent = false
   #size = 0
@@ -58,72 +62,58 @@ class Trip {
   }
 
   start(outgoing: Exchange.Outgoing): void {
-    try {
-      this.#request = this.#pool.request(outgoing)
-    } catch (cause) {
-      this.#over(Exit.fail(noAnswer(cause)))
-      return
-    }
-    this.#request.on("error", (cause) => this.#failed(cause))
-    this.#request.on("response", (response) => this.#read(response))
-    // A request that ends without an error, as after an early answer: no callback of the body comes any more.
-    this.#request.on("close", () => this.#closed())
-    this.#watch.begin(() =>
-      this.#cut(this.#answer === undefined ? this.#unmet() : Exit.succeed(this.#answer))
-    )
-    if (outgoing.body === undefined) {
-      this.#request.end()
-      this.#sent = true
-      this.#watch.sent()
-    } else {
-      this.#size = Exchange.bodySize(outgoing.body)
-      this.#begun = performance.now()
-      const done = () => {
+    this.#size = Exchange.bodySize(outgoing.body)
+    this.#begun = performance.now()
+    const sending = this.#sending = new Sending(this.#pool, outgoing, this.#watch, {
+      response: (response) => this.#read(response),
+      sent: () => {
         this.#sent = true
         this.#settle()
-      }
-      this.#stop = sendBody(
-        this.#request,
-        outgoing.body,
-        this.#pool.piece,
-        this.#watch,
-        done,
-        (cause) => this.#failed(cause),
-      )
+      },
+      failed: (cause) => this.#failed(cause),
+      closed: () => this.#closed(),
+    })
+    this.#watch.begin(() =>
+      this.#cut(this.#answer === undefined ? this.#unmet(sending) : Exit.succeed(this.#answer))
+    )
+    try {
+      sending.start()
+    } catch (cause) {
+      this.#over(Exit.fail(noAnswer(cause)))
     }
   }
 
   /** What it was that did not happen in time. */
-  #unmet(): Exchange.End {
-    const socket = this.#request?.socket
-    return socket == null || socket.connecting
+  #unmet({ asking, connecting }: Sending): Exchange.End {
+    return connecting
       ? Exit.fail(new NoAnswer("ETIMEDOUT", "the connection was not made", "no"))
       : this.#sent
       ? Exchange.expired
-      : Exit.fail(new NoAnswer("ESTALLED", "no byte of the body went out for 30 s", "maybe"))
+      : Exit.fail(new NoAnswer("ESTALLED", "no byte of the body went out for 30 s", asking ? "no" : "maybe"))
   }
 
   /** Nobody waits for the answer any more: the trip goes on to its end where it may, and is cut off otherwise. */
   readonly interrupted: Effect.Effect<void> = Effect.suspend(() => {
-    if (this.#request === undefined) return Effect.void
-    if (this.#watch.interrupted()) {
+    if (this.#sending === undefined) return Effect.void
+    if (!this.#sending.asking && this.#watch.interrupted()) {
       return Effect.async<void>((resume) => {
         this.#resume = () => resume(Effect.void)
       })
     }
-    this.#cut(Exchange.cutOff)
+    this.#cut(this.#sending.asking ? Exchange.calledOff : Exchange.cutOff)
     return Effect.void
   })
 
   /** Cuts the connection. What arrives from now on is ignored. */
   #cut(end: Exchange.End): void {
-    const request = this.#request
+    const sending = this.#sending
     this.#over(end)
-    request?.destroy()
+    sending?.destroy()
   }
 
   #over(end: Exchange.End): void {
-    this.#request = undefined
+    this.#sending?.stop()
+    this.#sending = undefined
     this.#stop?.()
     this.#stop = undefined
     this.#watch.end(end)
@@ -132,22 +122,22 @@ class Trip {
 
   #closed(): void {
     // Most are over by then, and an error with its stack is dear.
-    if (this.#request === undefined) return
+    if (this.#sending === undefined) return
     this.#failed(Object.assign(new Error("the connection was closed"), { code: "ECONNRESET" }))
   }
 
   #failed(cause: unknown): void {
-    if (this.#request === undefined) return
+    if (this.#sending === undefined) return
     // A gateway that refuses a body answers first and hangs up then: the answer is what counts.
     this.#sent = true
     if (this.#answer !== undefined) return this.#settle()
     if (this.#lost) return // Already looked into.
     this.#lost = true
-    this.#request.destroy()
-    this.#stop?.() // The body's own fiber: it must not go on reading its source.
-    this.#stop = undefined
+    this.#sending.destroy()
+    this.#sending.stop() // The body's own fiber: it must not go on reading its source.
     this.#stop = this.#pool.diagnose(noAnswer(cause), (error) => {
-      if (this.#request !== undefined) this.#over(Exit.fail(error))
+      if (this.#sending === undefined) return
+      this.#over(Exit.fail(this.#sending.asking ? new NoAnswer(error.code, error.detail, "no") : error))
     })
   }
 
@@ -155,7 +145,8 @@ class Trip {
     this.#pool.answered()
     const status = response.statusCode ?? 0
     const finish = (text: string) => {
-      this.#answer ??= { status, headers: response.headers, text }
+      const answer = { status, headers: response.headers, text }
+      this.#answer ??= this.#sending?.asking === true ? { ...answer, unsent: true } : answer
       this.#settle()
     }
     if (status === 204 || response.headers["content-length"] === "0") {
@@ -170,8 +161,10 @@ class Trip {
   /** Over when the answer is in and the body is out: its buffer may be used again from then on. */
   #settle(): void {
     const answer = this.#answer
-    if (answer === undefined || !this.#sent || this.#request === undefined) return
+    if (answer === undefined || this.#sending === undefined || !(this.#sent || answer.unsent)) return
     if (answer.status === 502) this.#pool.drop()
+    // The gateway may still count on the body: nothing else can go out there.
+    if (answer.unsent) return this.#cut(Exit.succeed(answer))
     if (answer.status === 200) this.#pool.arrived(this.#size, performance.now() - this.#begun)
     this.#over(Exit.succeed(answer))
   }
@@ -206,13 +199,17 @@ const executeOver = (pools: Pools) => (request: HttpClientRequest.HttpClientRequ
       Effect.async<HttpClientResponse.HttpClientResponse, HttpClientError.RequestError>((resume) => {
         const fail = (cause: unknown) => resume(Effect.fail(requestError(request, "Transport", cause)))
         try {
-          const pool = pools.of(outgoing.origin)
-          const under = pool.request(outgoing)
-          under.on("error", fail)
-          under.on("response", (response) => resume(Effect.sync(() => toResponse(request, response))))
-          if (outgoing.body === undefined) under.end()
-          else sendBody(under, outgoing.body, pool.piece, unwatched, () => {}, fail)
-          return Effect.sync(() => under.destroy())
+          const sending = new Sending(pools.of(outgoing.origin), outgoing, unwatched, {
+            response: (response) => {
+              if (sending.asking) response.on("close", () => sending.destroy())
+              resume(Effect.sync(() => toResponse(request, response)))
+            },
+            sent: () => {},
+            failed: fail,
+            closed: () => {},
+          })
+          sending.start()
+          return Effect.sync(() => sending.destroy())
         } catch (cause) {
           fail(cause)
         }

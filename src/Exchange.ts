@@ -39,6 +39,8 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
   /** The body as text, cut at {@link bodyLimit}. */
   readonly text: string
+  /** The answer came in place of the leave to send the body: no byte of that went out. */
+  readonly unsent?: true
 }
 
 /** Bytes read of an error's body. */
@@ -66,6 +68,9 @@ export const canceled: NoAnswer = new NoAnswer("ECANCELED", "the request was cut
 /** How an exchange ends that is cut off. */
 export const cutOff: End = Exit.fail(canceled)
 
+/** How an exchange ends that is cut off before the body was asked for. */
+export const calledOff: End = Exit.fail(new NoAnswer(canceled.code, canceled.detail, "no"))
+
 /** Who waits for an answer, and for how long. */
 export interface Watch {
   /** The exchange begins. `expire` ends it at once, with {@link Expired}. */
@@ -74,6 +79,8 @@ export interface Watch {
   readonly progress: (bytes: number) => void
   /** The request is out to its last byte. */
   readonly sent: () => void
+  /** Calls back so many milliseconds from now, on the clock of the one who waits. Returns how to call that off. */
+  readonly after: (milliseconds: number, then: () => void) => () => void
   /** How much of a body is out cannot be seen from here. */
   readonly unseen: () => void
   /** Nobody waits for the answer any more. True: the exchange may go on to its end or its deadline; else it is cut off. */

@@ -363,7 +363,8 @@ const target = (
   return `${text}&timeout=${timeout}`
 }
 
-const isSuccess = ({ status }: Answer): boolean => status === 200 || status === 204
+/** Nothing can have succeeded without its body. */
+const isSuccess = ({ status, unsent }: Answer): boolean => !unsent && (status === 200 || status === 204)
 
 const leavesEndpoint = (reason: FabricErrorReason): boolean =>
   reason._tag === "Unreachable" ||
@@ -373,4 +374,6 @@ const meansNoSessions = (reason: FabricErrorReason): boolean =>
   reason._tag === "Rejected" && reason.status === 400 && reason.code === "E_INVALIDARG"
 
 const mayHaveWorked = (reason: FabricErrorReason): boolean =>
-  reason._tag === "Unreachable" ? reason.sent === "maybe" : reason._tag !== "Untrusted"
+  reason._tag === "Unreachable" || reason._tag === "Rejected"
+    ? reason.sent !== "no"
+    : reason._tag !== "Untrusted"

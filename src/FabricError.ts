@@ -32,6 +32,8 @@ export type FabricErrorReason =
     readonly detail: string
     /** Seconds after which the answer asks to come back, where it does (`Retry-After`). */
     readonly retryAfter?: number
+    /** `"no"`: the answer came before the body was sent, so nothing of it can reach the cluster. */
+    readonly sent?: "no"
   }
   /** A redirect, or a success that cannot be understood. */
   | { readonly _tag: "Malformed"; readonly status: number; readonly detail: string }
@@ -136,7 +138,7 @@ export class FabricError extends Base {
 export const mayArrive = (reason: FabricErrorReason): boolean =>
   reason._tag === "TimedOut" ||
   (reason._tag === "Unreachable" && reason.sent === "maybe") ||
-  (reason._tag === "Rejected" && (reason.status >= 500 || reason.status === 408))
+  (reason._tag === "Rejected" && reason.sent !== "no" && (reason.status >= 500 || reason.status === 408))
 
 /** Whether nobody is at work on a failed request any more: the gateway has answered, or its time is over. */
 export const isOver = (reason: FabricErrorReason): boolean =>

@@ -52,12 +52,20 @@ export class KeepAlive {
       }).on("session", (ticket) => session = ticket)
   }
 
+  /** Whether the next request goes out on a connection that has answered one before. */
+  get warm(): boolean {
+    let socket = this.#idle.at(-1)
+    while (socket !== undefined && (socket.destroyed || !socket.writable)) {
+      this.#idle.pop()
+      socket = this.#idle.at(-1)
+    }
+    return socket !== undefined
+  }
+
   /** Called by `node:http` for each request. */
   addRequest(request: Http.ClientRequest): void {
-    const idle = this.#idle
-    let socket = idle.pop()
-    while (socket !== undefined && (socket.destroyed || !socket.writable)) socket = idle.pop()
-    if (this.#unused > idle.length) this.#unused = idle.length
+    let socket = this.warm ? this.#idle.pop() : undefined
+    if (this.#unused > this.#idle.length) this.#unused = this.#idle.length
     if (socket === undefined) socket = this.#open()
     else socket.ref()
     // Not marked as reused: Deno sends a request again by itself, body and all, when it loses a marked connection.

@@ -21,10 +21,9 @@ const readErrorBody = Schema.decodeUnknownOption(ErrorBody)
 
 /** The reason behind an answer, got at `now`, that is not the success that was hoped for. */
 export const reasonOfAnswer = (answer: Answer, now: number): FabricErrorReason => {
-  const { status, text } = answer
-  if (status < 400) {
-    return { _tag: "Malformed", status, detail: status < 300 ? excerpt(text) : redirect(answer) }
-  }
+  const { status, text, unsent } = answer
+  if (status < 300) return { _tag: "Malformed", status, detail: unsent ? BEFORE_BODY : excerpt(text) }
+  if (status < 400) return { _tag: "Malformed", status, detail: redirect(answer) }
   if ((status === 401 || status === 403) && text.trim() === "") {
     return { _tag: "Unauthenticated", status, hint: CREDENTIALS }
   }
@@ -38,8 +37,11 @@ export const reasonOfAnswer = (answer: Answer, now: number): FabricErrorReason =
       onSome: ({ Error: { Code, Message } }) => ({ code: Code, detail: Message === "Null" ? "" : Message }),
     }),
     ...(wish === undefined ? {} : { retryAfter: wish }),
+    ...(unsent ? { sent: "no" as const } : {}),
   }
 }
+
+const BEFORE_BODY = "a success before the body was sent"
 
 const CREDENTIALS = "give the client certificate and key of a cluster user; " +
   "if they were given, the cluster does not know them, or a large first request outran the certificate"

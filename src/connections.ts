@@ -7,7 +7,7 @@ import * as Http from "node:http"
 import * as Https from "node:https"
 import * as Tls from "node:tls"
 import { KeepAlive } from "./KeepAlive.ts"
-import { bodySize, type Outgoing } from "./Exchange.ts"
+import { type Body, bodySize, type Outgoing } from "./Exchange.ts"
 import { BAD_ANSWER, NoAnswer, TLS_WANTED } from "./NoAnswer.ts"
 
 /** Bytes of a body written at a time: few enough that several bodies at once on a slow line still show progress. */
@@ -15,6 +15,8 @@ const LEAST_PIECE = 256 * 1024
 /** On a fast line they only cost time: then so many, if they go out in so many milliseconds. */
 const MOST_PIECE = 4 * 1024 * 1024
 const PIECE_TIME = 250
+/** A body of up to so many bytes may come along with the headers: HTTP.sys has room for it (peers.md 0.14). */
+const ROOM = 16 * 1024
 
 /** The connections to one endpoint. */
 export class Pool {
@@ -23,6 +25,8 @@ export class Pool {
   readonly #port: number
   readonly #authority: string
   readonly #agent: KeepAlive
+  /** The gateway may ask for the client certificate late, and is asked before a large body comes. */
+  #asks: boolean
   #knownAsHttp = false
   #answered = false
   #piece = LEAST_PIECE
@@ -33,17 +37,29 @@ export class Pool {
     this.#host = url.hostname.replace(/^\[|\]$/g, "")
     this.#port = Number(url.port || (this.#secure ? 443 : 80))
     this.#authority = url.host
+    this.#asks = this.#secure && tls.cert !== undefined
     this.#agent = new KeepAlive(this.#host, this.#port, this.#secure ? tls : undefined)
   }
 
-  /** A request on an idle connection or a new one. Its body is still to be sent. */
-  request(outgoing: Outgoing): Http.ClientRequest {
+  /** Whether the next request has to ask before it sends this body. Where it was answered before, it is known. */
+  asksFirst(body: Body | undefined): boolean {
+    return this.#asks && bodySize(body) > ROOM && !this.#agent.warm
+  }
+
+  /** This endpoint answered 417: it takes no request that asks. */
+  asksNoMore(): void {
+    this.#asks = false
+  }
+
+  /** A request on an idle connection or a new one. Its body is still to be sent; when it `asks`, on `100 Continue`. */
+  request(outgoing: Outgoing, asks: boolean): Http.ClientRequest {
     // The flat form of headers keeps the spelling of names, and costs node:http less than a record.
     const headers = ["Host", this.#authority]
     for (const name in outgoing.headers) headers.push(name, outgoing.headers[name]!)
     if (outgoing.body !== undefined || outgoing.method === "POST" || outgoing.method === "PUT") {
       headers.push("Content-Length", String(bodySize(outgoing.body)))
     }
+    if (asks) headers.push("Expect", "100-continue")
     return (this.#secure ? Https : Http).request({
       agent: this.#agent as unknown as Http.Agent,
       host: this.#host,

@@ -1,6 +1,7 @@
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -12,6 +13,7 @@ import { createHash } from "node:crypto"
 import * as Http from "node:http"
 import { FabricClient, FabricConfig, putFile, type SessionId } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
+import { type Answer, type Exchange, exchange, exchangeOf } from "../src/Exchange.ts"
 import { JournalError } from "../src/Journal.ts"
 import type { JournalEntry } from "../src/JournalEntry.ts"
 import type { FileSummary, Source, UploadOptions } from "../src/UploadEvent.ts"
@@ -183,6 +185,34 @@ describe("uploadFile", () => {
       assert.strictEqual(yield* (yield* Emulator).leaked, 0)
       assert.isUndefined((yield* operations("UploadFileChunk")).find(({ status }) => status === 400))
     })))
+
+  for (
+    const [name, unsent, atOnce] of [
+      ["at once when it was refused before its body was sent", true, true],
+      ["after quiet time when it was sent, whatever the answer", undefined, false],
+    ] as const
+  ) {
+    it.effect(`sends a chunk again ${name}`, () =>
+      run(Effect.gen(function* () {
+        let refusals = 2
+        const refusing = clientOver((client) => {
+          const send: Exchange = (outgoing, watch) =>
+            !outgoing.target.includes("/UploadChunk") || refusals-- <= 0
+              ? exchange(client)(outgoing, watch)
+              : Effect.sync(() => {
+                const answer: Answer = { status: 503, headers: {}, text: "", ...(unsent && { unsent }) }
+                watch.end(Exit.succeed(answer))
+                return answer
+              })
+          return Object.assign(HttpClient.make(client.execute), { [exchangeOf]: send })
+        })
+        const began = yield* Clock.currentTimeMillis
+        const events = yield* Effect.provide(upload(bytesOf(95)), refusing)
+        yield* holds(bytesOf(95))
+        assert.strictEqual(events.some(({ _tag }) => _tag === "Waiting"), !atOnce)
+        assert.strictEqual((yield* Clock.currentTimeMillis) - began < 5000, atOnce)
+      })))
+  }
 
   it.effect("makes chunks smaller when the cluster finds them too large", () =>
     run(Effect.gen(function* () {

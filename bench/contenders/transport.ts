@@ -24,6 +24,7 @@ const watch: Watch = {
   begin: nothing,
   progress: nothing,
   sent: nothing,
+  after: () => nothing,
   unseen: nothing,
   interrupted: () => false,
   end: nothing,
