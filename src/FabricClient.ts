@@ -95,6 +95,7 @@ const makeClient = (config: FabricConfig["Type"], send: Exchange, deadlines: Dea
     grace: Duration.toMillis(config.grace),
     total: Option.match(config.totalTimeout, { onNone: () => Infinity, onSome: Duration.toMillis }),
     finishes: true,
+    certified: Option.isSome(config.clientCertificate),
     deadlines,
     endpoints,
   }
@@ -120,6 +121,8 @@ interface Cluster {
   readonly total: number
   /** Whether interruption waits for what must not be cut off. */
   readonly finishes: boolean
+  /** A client certificate was given. */
+  readonly certified: boolean
   readonly deadlines: Deadlines
   readonly endpoints: Endpoints
 }
@@ -326,7 +329,7 @@ class Call<A> {
   }
 
   #reasonOf(answer: Answer): FabricErrorReason {
-    return reasonOfAnswer(answer, this.#clock.unsafeCurrentTimeMillis())
+    return reasonOfAnswer(answer, this.#clock.unsafeCurrentTimeMillis(), this.#cluster.certified)
   }
 
   #succeed(value: A, status: number): Effect.Effect<A> {

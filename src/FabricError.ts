@@ -22,7 +22,7 @@ export type FabricErrorReason =
   | { readonly _tag: "Untrusted"; readonly code: string; readonly detail: string; readonly hint: string }
   /** The deadline of an attempt, or of the whole call, passed. */
   | { readonly _tag: "TimedOut"; readonly seconds: number }
-  /** The cluster wants other credentials: 401 or 403 with an empty body. */
+  /** The cluster wants other credentials: 401 or 403 with an empty body, or a page about certificates. */
   | { readonly _tag: "Unauthenticated"; readonly status: number; readonly hint: string }
   /** Any other error answer. `code` is an open set: `FABRIC_E_…`, `NotFound`, …; proxies send none. */
   | {

@@ -19,19 +19,23 @@ const ErrorBody = Schema.parseJson(Schema.Struct({
 
 const readErrorBody = Schema.decodeUnknownOption(ErrorBody)
 
-/** The reason behind an answer, got at `now`, that is not the success that was hoped for. */
-export const reasonOfAnswer = (answer: Answer, now: number): FabricErrorReason => {
+/**
+ * The reason behind an answer, got at `now`, that is not the success that was hoped for. `certified`: a client
+ * certificate was given.
+ */
+export const reasonOfAnswer = (answer: Answer, now: number, certified: boolean): FabricErrorReason => {
   const { status, text, unsent } = answer
   if (status < 300) return { _tag: "Malformed", status, detail: unsent ? BEFORE_BODY : excerpt(text) }
   if (status < 400) return { _tag: "Malformed", status, detail: redirect(answer) }
-  if ((status === 401 || status === 403) && text.trim() === "") {
-    return { _tag: "Unauthenticated", status, hint: CREDENTIALS }
+  const error = readErrorBody(text)
+  if ((status === 401 || status === 403) && Option.isNone(error) && ABOUT_CREDENTIALS.test(text)) {
+    return { _tag: "Unauthenticated", status, hint: status === 401 ? LOGIN : certified ? REFUSED : MISSING }
   }
   const wish = retryAfter(answer, now)
   return {
     _tag: "Rejected",
     status,
-    ...Option.match(readErrorBody(text), {
+    ...Option.match(error, {
       onNone: () => ({ code: undefined, detail: excerpt(text) }),
       // "Null" is what the gateway writes where it has no message.
       onSome: ({ Error: { Code, Message } }) => ({ code: Code, detail: Message === "Null" ? "" : Message }),
@@ -43,8 +47,17 @@ export const reasonOfAnswer = (answer: Answer, now: number): FabricErrorReason =
 
 const BEFORE_BODY = "a success before the body was sent"
 
-const CREDENTIALS = "give the client certificate and key of a cluster user; " +
-  "if they were given, the cluster does not know them, or a large first request outran the certificate"
+/** The gateway refuses a stranger without a word (protocol.md 6), HTTP.sys with a page that says so. */
+const ABOUT_CREDENTIALS = /^\s*$|client certificate/i
+
+const LOGIN = "it wants a login, as of Windows or a proxy, and not a client certificate; this client has none"
+
+const MISSING = "give the client certificate and key of a cluster user: `clientCertificate`, " +
+  "FABRIC_CLIENT_CERT and FABRIC_CLIENT_KEY, or --cert and --key"
+
+const REFUSED =
+  "it did not accept the client certificate, or did not ask for it; check that the certificate is " +
+  "valid, and one of a cluster user"
 
 /** The reason behind no answer. */
 export const reasonOfNoAnswer = ({ code, detail, sent, distrust }: NoAnswer): FabricErrorReason =>

@@ -18,6 +18,7 @@ import {
   putChunk,
 } from "../mod.ts"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
+import { certificate } from "./support/certificates.ts"
 import { clusterWith, failure, inTime, S, T } from "./support/cluster.ts"
 
 const read = getUploadSession({ sessionId: S })
@@ -397,4 +398,46 @@ describe("any HttpClient", () => {
       )
       assert.strictEqual((yield* emulator.requests)[0]?.headers["x-extra"], "yes")
     }).pipe(Effect.provide(Emulator.layer())))
+})
+
+describe("credentials", () => {
+  const hint = (answer: { readonly status: number; readonly body?: string }) =>
+    Effect.gen(function* () {
+      yield* inject(Fault.answer(answer))
+      const { reason } = yield* failure(read)
+      return reason._tag === "Unauthenticated" ? reason.hint : reason._tag
+    })
+  const withCertificate = Effect.map(
+    Effect.promise(() => certificate("operator")),
+    (clientCertificate) => clusterWith({ clientCertificate }),
+  )
+
+  for (
+    const body of [
+      "",
+      "<h2>Client certificate required</h2>",
+      "<h2>403.7 Forbidden: SSL client certificate</h2>",
+    ]
+  ) {
+    it.effect(`that are missing, or not accepted, are named after a 403 with "${body}"`, () =>
+      Effect.gen(function* () {
+        const missing = yield* Effect.provide(hint({ status: 403, body }), clusterWith())
+        assert.include(missing, "give the client certificate and key of a cluster user")
+        for (const option of ["clientCertificate", "FABRIC_CLIENT_CERT", "--cert"]) {
+          assert.include(missing, option)
+        }
+        const refused = yield* Effect.provide(hint({ status: 403, body }), yield* withCertificate)
+        assert.include(refused, "did not accept the client certificate, or did not ask for it")
+      }))
+  }
+
+  it.effect("are not what a 401 is about: that asks for a login of another kind", () =>
+    Effect.gen(function* () {
+      assert.include(yield* hint({ status: 401 }), "not a client certificate")
+    }).pipe(Effect.provide(clusterWith())))
+
+  it.effect("are not what a proxy's own 403 is about", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* hint({ status: 403, body: "<h1>Blocked by policy</h1>" }), "Rejected")
+    }).pipe(Effect.provide(clusterWith())))
 })
