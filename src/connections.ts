@@ -18,6 +18,13 @@ const PIECE_TIME = 250
 /** A body of up to so many bytes may come along with the headers: HTTP.sys has room for it (peers.md 0.14). */
 const ROOM = 16 * 1024
 
+/** Deno's TLS library refuses a renegotiation. What gateways then do is this. */
+const CANNOT_RENEGOTIATE = "Deno" in globalThis
+const HUNG_UP = /^ECONNRESET$|HANDSHAKE_FAILURE/
+const LATE_CERTIFICATE =
+  "; a gateway that asks for the client certificate after the request does so, as Deno cannot give it then: " +
+  "use Node or Bun"
+
 /** The connections to one endpoint. */
 export class Pool {
   readonly #secure: boolean
@@ -25,6 +32,7 @@ export class Pool {
   readonly #port: number
   readonly #authority: string
   readonly #agent: KeepAlive
+  readonly #certified: boolean
   /** The gateway may ask for the client certificate late, and is asked before a large body comes. */
   #asks: boolean
   #knownAsHttp = false
@@ -37,7 +45,7 @@ export class Pool {
     this.#host = url.hostname.replace(/^\[|\]$/g, "")
     this.#port = Number(url.port || (this.#secure ? 443 : 80))
     this.#authority = url.host
-    this.#asks = this.#secure && tls.cert !== undefined
+    this.#asks = this.#certified = this.#secure && tls.cert !== undefined
     this.#agent = new KeepAlive(this.#host, this.#port, this.#secure ? tls : undefined)
   }
 
@@ -99,6 +107,9 @@ export class Pool {
     // Nonsense where sense came from before is not a matter of TLS.
     if (this.#answered && error.distrust !== undefined) {
       error = new NoAnswer(BAD_ANSWER, error.detail, "maybe")
+    }
+    if (CANNOT_RENEGOTIATE && this.#certified && !this.#answered && HUNG_UP.test(error.code)) {
+      error = new NoAnswer(error.code, error.detail + LATE_CERTIFICATE, error.sent)
     }
     if (error.sent === "maybe") this.drop()
     if (this.#secure || this.#knownAsHttp || error.code !== "ECONNRESET") {

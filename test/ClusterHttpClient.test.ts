@@ -12,7 +12,7 @@ import { ClusterHttpClient, deleteUploadSession, FabricClient, FabricConfig, put
 import { Emulator } from "../src/emulator/mod.ts"
 import { certificate } from "./support/certificates.ts"
 import { failure, S } from "./support/cluster.ts"
-import { serveHttp, serveHttps, serveTcp } from "./support/sockets.ts"
+import { reply, serveHttp, serveHttps, serveTcp, serveTls, talk } from "./support/sockets.ts"
 
 const at = (endpoint: string, options: Partial<FabricConfig.Options> = {}) =>
   Layer.orDie(FabricClient.layerCluster({ endpoints: [endpoint], retry: { times: 0 }, ...options }))
@@ -271,6 +271,28 @@ describe("over TLS", () => {
       const error = yield* Effect.provide(failure(remove), at(`http://localhost:${port}`))
       assert.strictEqual(error.reason._tag, "Untrusted")
       assert.include(error.message, "write https://")
+    }))
+
+  it.scoped("says on Deno, which cannot renegotiate, what a gateway may have wanted that hangs up", () =>
+    Effect.gen(function* () {
+      const server = yield* Effect.promise(() => certificate("localhost"))
+      const client = yield* Effect.promise(() => certificate("operator"))
+      let answers = 0
+      const { port } = yield* serveTls(
+        server,
+        talk(() => {}, ({ socket }) => answers-- > 0 ? reply(socket, "200 OK") : void socket.destroy()),
+      )
+      const cluster = yield* Layer.build(
+        at(`https://localhost:${port}`, { ca: server.cert, clientCertificate: client }),
+      )
+      const stranger = yield* Layer.build(at(`https://localhost:${port}`, { ca: server.cert }))
+      const hint = "Deno cannot give it"
+      assert.notInclude((yield* Effect.provide(failure(remove), stranger)).message, hint)
+      const { message } = yield* Effect.provide(failure(remove), cluster)
+      assert.strictEqual(message.includes(hint), "Deno" in globalThis)
+      answers = 1
+      yield* Effect.provide(remove, cluster)
+      assert.notInclude((yield* Effect.provide(failure(remove), cluster)).message, hint)
     }))
 
   it.effect("refuses a key that cannot be used before anything is sent", () =>
