@@ -22,7 +22,7 @@ import { Readable } from "node:stream"
 import * as Tls from "node:tls"
 import { type Pool, Pools } from "./connections.ts"
 import * as Exchange from "./Exchange.ts"
-import { FabricConfig } from "./FabricConfig.ts"
+import { type ClientCertificate, FabricConfig } from "./FabricConfig.ts"
 import { NoAnswer, noAnswer } from "./NoAnswer.ts"
 import { Sending } from "./Sending.ts"
 
@@ -276,6 +276,16 @@ const makeClient = (pools: Pools): HttpClient.HttpClient => {
   return Object.assign(client, { [Exchange.exchangeOf]: exchangeOver(pools) })
 }
 
+const secrets = (certificate: ClientCertificate): Tls.SecureContextOptions => ({
+  ...("pfx" in certificate
+    ? { pfx: Buffer.from(Redacted.value(certificate.pfx)) }
+    : { cert: certificate.cert, key: Redacted.value(certificate.key) }),
+  ...Option.match(certificate.passphrase, {
+    onNone: () => ({}),
+    onSome: (text) => ({ passphrase: Redacted.value(text) }),
+  }),
+})
+
 /** Certificates as `node:tls` takes them, or the name of the option that it does not take. */
 const secureContext = (
   config: FabricConfig["Type"],
@@ -284,13 +294,8 @@ const secureContext = (
     ...Option.match(config.ca, { onNone: () => ({}), onSome: (ca) => ({ ca }) }),
     ...Option.match(config.clientCertificate, {
       onNone: () => ({}),
-      onSome: ({ cert, key, passphrase }) => ({
-        cert,
-        key: Redacted.value(key),
-        ...Option.match(passphrase, {
-          onNone: () => ({}),
-          onSome: (text) => ({ passphrase: Redacted.value(text) }),
-        }),
+      onSome: (certificate) => ({
+        ...secrets(certificate),
         // Gateways ask for the certificate only after the request line, which TLS 1.3 does not let Node answer.
         maxVersion: "TLSv1.2" as const,
       }),
@@ -306,10 +311,15 @@ const secureContext = (
       return options
     },
     catch: (cause) =>
-      ConfigError.InvalidData(
-        [Option.isSome(config.clientCertificate) ? "clientCertificate" : "ca"],
-        `certificate, key or passphrase cannot be used (${noAnswer(cause).code})`,
-      ),
+      options.pfx === undefined
+        ? ConfigError.InvalidData(
+          [Option.isSome(config.clientCertificate) ? "clientCertificate" : "ca"],
+          `certificate, key or passphrase cannot be used (${noAnswer(cause).code})`,
+        )
+        : ConfigError.InvalidData(
+          ["clientCertificate.pfx"],
+          "is no PFX, or the passphrase is not its own, or it is encrypted as in old times: export it with AES256",
+        ),
   })
 }
 

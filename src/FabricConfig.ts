@@ -28,12 +28,13 @@ export interface RetryPolicy {
   readonly jitter: number
 }
 
-/** A client certificate and its private key, as PEM text. */
-export interface ClientCertificate {
-  readonly cert: string
-  readonly key: Redacted.Redacted
-  readonly passphrase: Option.Option<Redacted.Redacted>
-}
+/** A client certificate and its private key: as PEM text, or as the bytes of a PFX (PKCS #12) file. */
+export type ClientCertificate =
+  & { readonly passphrase: Option.Option<Redacted.Redacted> }
+  & (
+    | { readonly cert: string; readonly key: Redacted.Redacted }
+    | { readonly pfx: Redacted.Redacted<Uint8Array> }
+  )
 
 interface Shape {
   /** Gateways of one cluster, in the order in which they are tried. */
@@ -61,12 +62,18 @@ export declare namespace FabricConfig {
     readonly totalTimeout?: Duration.DurationInput | undefined
     /** How failed attempts are repeated. */
     readonly retry?: Partial<RetryPolicy> | undefined
-    /** Certificate and key, each a path or the PEM text itself. */
-    readonly clientCertificate?: {
-      readonly cert: string
-      readonly key: string | Redacted.Redacted
-      readonly passphrase?: string | Redacted.Redacted | undefined
-    } | undefined
+    /** Certificate and key, each a path or the PEM text itself; or both in a PFX: a path, its bytes, or their Base64. */
+    readonly clientCertificate?:
+      | {
+        readonly cert: string
+        readonly key: string | Redacted.Redacted
+        readonly passphrase?: string | Redacted.Redacted | undefined
+      }
+      | {
+        readonly pfx: string | Uint8Array | Redacted.Redacted
+        readonly passphrase?: string | Redacted.Redacted | undefined
+      }
+      | undefined
     /** Certificates to trust in place of the system's: a path or the PEM text itself. */
     readonly ca?: string | undefined
   }
@@ -102,8 +109,8 @@ export class FabricConfig extends Base {
   /**
    * A configuration from Effect's `ConfigProvider`, by default the environment: `FABRIC_ENDPOINT` (several
    * with commas between), `FABRIC_TIMEOUT` (seconds), `FABRIC_CLIENT_CERT`, `FABRIC_CLIENT_KEY`,
-   * `FABRIC_CLIENT_PASSPHRASE` and `FABRIC_CA` (paths or PEM texts). A variable that must not be read, as
-   * under Deno without `--allow-env`, counts as absent.
+   * `FABRIC_CA` (paths or PEM texts), `FABRIC_CLIENT_PFX` (a path, or Base64) and `FABRIC_CLIENT_PASSPHRASE`. A
+   * variable that must not be read, as under Deno without `--allow-env`, counts as absent.
    */
   static readonly layerConfig: Layer.Layer<FabricConfig, ConfigError.ConfigError> = Layer.effect(
     FabricConfig,
@@ -115,14 +122,14 @@ export class FabricConfig extends Base {
 }
 
 /** What each option is called where the user wrote it. */
-type Names = Readonly<Record<"endpoints" | "timeout" | "cert" | "key" | "passphrase" | "ca", string>>
+type Names = Readonly<Record<"endpoints" | "timeout" | "cert" | "key" | "pfx" | "ca", string>>
 
 const optionNames: Names = {
   endpoints: "endpoints",
   timeout: "timeout",
   cert: "clientCertificate.cert",
   key: "clientCertificate.key",
-  passphrase: "clientCertificate.passphrase",
+  pfx: "clientCertificate.pfx",
   ca: "ca",
 }
 
@@ -131,7 +138,7 @@ const variableNames: Names = {
   timeout: "FABRIC_TIMEOUT",
   cert: "FABRIC_CLIENT_CERT",
   key: "FABRIC_CLIENT_KEY",
-  passphrase: "FABRIC_CLIENT_PASSPHRASE",
+  pfx: "FABRIC_CLIENT_PFX",
   ca: "FABRIC_CA",
 }
 
@@ -143,16 +150,18 @@ const variables: Config.Config<FabricConfig.Options> = Config.all({
   timeout: optional(Config.number("FABRIC_TIMEOUT")),
   cert: optional(Config.string("FABRIC_CLIENT_CERT")),
   key: optional(Config.redacted("FABRIC_CLIENT_KEY")),
+  pfx: optional(Config.redacted("FABRIC_CLIENT_PFX")),
   passphrase: optional(Config.redacted("FABRIC_CLIENT_PASSPHRASE")),
   ca: optional(Config.string("FABRIC_CA")),
 }).pipe(
-  Config.map(({ cert, key, passphrase, ...rest }) => ({
-    ...rest,
+  Config.map(({ cert, key, passphrase, pfx, ...rest }) => {
     // One without the other is refused below, by name.
-    clientCertificate: cert === undefined && key === undefined
-      ? undefined
-      : { cert: cert ?? "", key: key ?? "", passphrase },
-  })),
+    const pem = cert === undefined && key === undefined ? undefined : { cert: cert ?? "", key: key ?? "" }
+    return {
+      ...rest,
+      clientCertificate: pfx !== undefined ? { ...pem, pfx, passphrase } : pem && { ...pem, passphrase },
+    }
+  }),
 )
 
 const problem = (name: string, issue: string): ConfigError.ConfigError =>
@@ -191,13 +200,30 @@ const fromOptions = (
         jitter: options.retry?.jitter ?? defaults.retry.jitter,
       }),
       clientCertificate: certificate === undefined ? defaults.clientCertificate : Option.some({
-        cert: yield* pem(names.cert, certificate.cert),
-        key: Redacted.make(yield* pem(names.key, reveal(certificate.key))),
+        ...(yield* keyPair(certificate, names)),
         passphrase: Option.map(Option.fromNullable(certificate.passphrase), (text) =>
           Redacted.make(reveal(text))),
       }),
       ca: options.ca === undefined ? defaults.ca : Option.some(yield* pem(names.ca, options.ca)),
     }
+  })
+
+const keyPair = (certificate: NonNullable<FabricConfig.Options["clientCertificate"]>, names: Names) =>
+  Effect.gen(function* () {
+    if (!("pfx" in certificate)) {
+      return {
+        cert: yield* pem(names.cert, certificate.cert),
+        key: Redacted.make(yield* pem(names.key, reveal(certificate.key))),
+      }
+    }
+    if ("cert" in certificate) {
+      return yield* invalid(
+        names.pfx,
+        `holds certificate and key; ${names.cert} and ${names.key} go without it`,
+      )
+    }
+    const { pfx } = certificate
+    return { pfx: Redacted.make(pfx instanceof Uint8Array ? pfx : yield* readPfx(names.pfx, reveal(pfx))) }
   })
 
 const retryPolicy = (policy: RetryPolicy): Effect.Effect<RetryPolicy, ConfigError.ConfigError> =>
@@ -243,6 +269,15 @@ const pem = (name: string, source: string): Effect.Effect<string, ConfigError.Co
       (text) => text.includes("-----BEGIN "),
       () => problem(name, "the file is not PEM text; convert it, for example with openssl"),
     ))
+
+/** How every PFX begins that is worth the name, in Base64. */
+const PFX_IN_BASE64 = /^\s*MI[A-Za-z0-9+/=\s]{200,}$/
+
+const readPfx = (name: string, source: string): Effect.Effect<Uint8Array, ConfigError.ConfigError> =>
+  PFX_IN_BASE64.test(source) ? Effect.succeed(Buffer.from(source, "base64")) : Effect.tryPromise({
+    try: () => readFile(source),
+    catch: (cause) => problem(name, `neither a file that can be read nor Base64 (${errorCode(cause)})`),
+  })
 
 const errorCode = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"

@@ -53,7 +53,7 @@ const ABOUT_CREDENTIALS = /^\s*$|client certificate/i
 const LOGIN = "it wants a login, as of Windows or a proxy, and not a client certificate; this client has none"
 
 const MISSING = "give the client certificate and key of a cluster user: `clientCertificate`, " +
-  "FABRIC_CLIENT_CERT and FABRIC_CLIENT_KEY, or --cert and --key"
+  "FABRIC_CLIENT_CERT and FABRIC_CLIENT_KEY or FABRIC_CLIENT_PFX, --cert and --key or --pfx"
 
 const REFUSED =
   "it did not accept the client certificate, or did not ask for it; check that the certificate is " +

@@ -45,7 +45,7 @@ export class Pool {
     this.#host = url.hostname.replace(/^\[|\]$/g, "")
     this.#port = Number(url.port || (this.#secure ? 443 : 80))
     this.#authority = url.host
-    this.#asks = this.#certified = this.#secure && tls.cert !== undefined
+    this.#asks = this.#certified = this.#secure && (tls.cert ?? tls.pfx) !== undefined
     this.#agent = new KeepAlive(this.#host, this.#port, this.#secure ? tls : undefined)
   }
 

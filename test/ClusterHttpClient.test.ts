@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import type * as Http from "node:http"
 import { ClusterHttpClient, deleteUploadSession, FabricClient, FabricConfig, putFile } from "../mod.ts"
 import { Emulator } from "../src/emulator/mod.ts"
+import { operatorPfx } from "./fixtures/operatorPfx.ts"
 import { certificate } from "./support/certificates.ts"
 import { failure, S } from "./support/cluster.ts"
 import { reply, serveHttp, serveHttps, serveTcp, serveTls, talk } from "./support/sockets.ts"
@@ -233,6 +234,48 @@ describe("over TLS", () => {
       )
       assert.strictEqual(yield* Deferred.await(peer), "operator")
     }))
+
+  it.scoped("shows the certificate of a PFX, and asks before a large body as with any", () =>
+    Effect.gen(function* () {
+      const server = yield* Effect.promise(() => certificate("localhost"))
+      const seen = yield* Deferred.make<string>()
+      const { port } = yield* serveTls(
+        { ...server, ca: operatorPfx.cert, requestCert: true, rejectUnauthorized: true },
+        talk(({ head, socket }) => {
+          const { subject } = (socket as import("node:tls").TLSSocket).getPeerCertificate()
+          Deferred.unsafeDone(seen, Effect.succeed(`${subject?.CN} ${/^expect: .*/im.exec(head)?.[0]}`))
+          reply(socket, "100 Continue")
+        }),
+      )
+      yield* Effect.provide(
+        putFile({ path: "a", bytes: new Uint8Array(100_000) }),
+        at(`https://localhost:${port}`, {
+          ca: server.cert,
+          clientCertificate: { pfx: operatorPfx.pfx, passphrase: "hunter2" },
+        }),
+      )
+      assert.strictEqual(yield* Deferred.await(seen), "operator Expect: 100-continue")
+    }))
+
+  for (
+    const [name, pfx, passphrase] of [
+      ["whose passphrase is another", operatorPfx.pfx, "hunter3"],
+      ["that is none", new TextEncoder().encode("hunter3"), undefined],
+    ] as const
+  ) {
+    it.effect(`refuses a PFX ${name} before anything is sent`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(Effect.provide(
+          remove,
+          FabricClient.layerCluster({
+            endpoints: ["https://localhost:1"],
+            clientCertificate: { pfx, passphrase },
+          }),
+        ))
+        assert.include(String(error), "clientCertificate.pfx")
+        assert.notInclude(String(error), "hunter3")
+      }))
+  }
 
   it.scoped("does not trust a certificate that nobody vouches for", () =>
     Effect.gen(function* () {

@@ -9,6 +9,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { FabricConfig } from "../mod.ts"
+import { operatorPfx } from "./fixtures/operatorPfx.ts"
 
 const read = (options: FabricConfig.Options) => Effect.provide(FabricConfig, FabricConfig.layer(options))
 
@@ -116,8 +117,42 @@ describe("FabricConfig.layer", () => {
         clientCertificate: { cert: CERT, key: join(folder, "key.pem") },
       })
       assert.deepStrictEqual(config.ca, Option.some(CERT))
-      assert.strictEqual(Redacted.value(Option.getOrThrow(config.clientCertificate).key), KEY)
+      const certificate = Option.getOrThrow(config.clientCertificate)
+      assert.strictEqual("key" in certificate && Redacted.value(certificate.key), KEY)
     }).pipe(Effect.scoped))
+
+  it.effect("takes a PFX as its bytes, the path of a file, or Base64", () =>
+    Effect.gen(function* () {
+      const bytes = Buffer.from(operatorPfx.pfx, "base64")
+      const folder = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "fabric-"))),
+        (path) => Effect.promise(() => rm(path, { recursive: true })),
+      )
+      yield* Effect.promise(() => writeFile(join(folder, "a.pfx"), bytes))
+      for (const pfx of [new Uint8Array(bytes), join(folder, "a.pfx"), Redacted.make(operatorPfx.pfx)]) {
+        const config = yield* read({ endpoints: ["https://a:1"], clientCertificate: { pfx } })
+        const certificate = Option.getOrThrow(config.clientCertificate)
+        assert.isTrue("pfx" in certificate && bytes.equals(Redacted.value(certificate.pfx)))
+      }
+    }).pipe(Effect.scoped))
+
+  it.effect("refuses a PFX that cannot be read, or that comes with another certificate, without its text", () =>
+    Effect.gen(function* () {
+      const endpoints = ["https://a:1"]
+      const missing = yield* complaint({ endpoints, clientCertificate: { pfx: "/none/hunter2" } })
+      assert.include(missing, "clientCertificate.pfx")
+      assert.include(missing, "ENOENT")
+      assert.notInclude(missing, "hunter2")
+      const both = yield* Effect.flip(
+        readFrom({
+          FABRIC_ENDPOINT: "https://a:1",
+          FABRIC_CLIENT_PFX: operatorPfx.pfx,
+          FABRIC_CLIENT_CERT: CERT,
+        }),
+      )
+      assert.include(String(both), "FABRIC_CLIENT_CERT and FABRIC_CLIENT_KEY go without it")
+      assert.notInclude(String(both), operatorPfx.pfx.slice(0, 50))
+    }))
 
   it.effect("says which certificate cannot be read, without its text", () =>
     Effect.gen(function* () {

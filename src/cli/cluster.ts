@@ -39,20 +39,31 @@ const settings = (params: ClusterParams): Effect.Effect<Lookup, never, Host> =>
     if ((yield* own("FABRIC_ENDPOINT")) !== undefined) return own
     const chosen = yield* sfctl
     const others = chosen.size > 0 ? chosen : new Map([["FABRIC_ENDPOINT", LOCAL]])
-    return (name) => Effect.map(own(name), (setting) => setting ?? others.get(name))
+    return (name) => typed.has(name) ? own(name) : Effect.map(own(name), (found) => found ?? others.get(name))
   })
 
-const typedSettings = ({ ca, cert, endpoint, key, timeout }: ClusterParams): ReadonlyMap<string, Setting> => {
+/** What the options say: a setting, or that it is not to be looked for elsewhere. */
+const typedSettings = (
+  { ca, cert, endpoint, key, pfx, timeout }: ClusterParams,
+): ReadonlyMap<string, Setting | undefined> => {
   const values: ReadonlyArray<readonly [name: string, source: string, value: string | undefined]> = [
     ["FABRIC_ENDPOINT", "--endpoint", endpoint.length === 0 ? undefined : endpoint.join(",")],
     ["FABRIC_TIMEOUT", "--timeout", timeout?.toString()],
     ["FABRIC_CLIENT_CERT", "--cert", cert],
     ["FABRIC_CLIENT_KEY", "--key", key],
+    ["FABRIC_CLIENT_PFX", "--pfx", pfx],
     ["FABRIC_CA", "--ca", ca],
   ]
-  return new Map(
-    values.flatMap(([name, source, value]) => value === undefined ? [] : [[name, { source, value }]]),
-  )
+  // A client certificate that is typed in one form takes the place of any in the other.
+  const hidden = [
+    ...(pfx === undefined ? [] : ["FABRIC_CLIENT_CERT", "FABRIC_CLIENT_KEY"]),
+    ...(cert === undefined && key === undefined ? [] : ["FABRIC_CLIENT_PFX"]),
+  ]
+  const typed = new Map<string, Setting | undefined>(hidden.map((name) => [name, undefined]))
+  for (const [name, source, value] of values) {
+    if (value !== undefined) typed.set(name, { source, value })
+  }
+  return typed
 }
 
 const provider = (lookup: Lookup): ConfigProvider.ConfigProvider =>
@@ -116,6 +127,7 @@ const explain = (error: ConfigError.ConfigError, lookup: Lookup): Effect.Effect<
 /** The names by which the transport speaks of what it cannot use. */
 const VARIABLES: Readonly<Record<string, string>> = {
   clientCertificate: "FABRIC_CLIENT_CERT",
+  "clientCertificate.pfx": "FABRIC_CLIENT_PFX",
   ca: "FABRIC_CA",
 }
 

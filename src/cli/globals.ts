@@ -46,6 +46,11 @@ export const clusterOptions = {
     value: "FILE",
     summary: "Private key of the client certificate; may be the same file",
   },
+  pfx: {
+    kind: "text",
+    value: "FILE",
+    summary: "Client certificate and key in one PFX file; FABRIC_CLIENT_PASSPHRASE opens it",
+  },
   ca: { kind: "text", value: "FILE", summary: "Certificates to trust in place of the system's, PEM" },
 } as const
 

@@ -1,6 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { Emulator } from "../../src/emulator/mod.ts"
+import { operatorPfx } from "../fixtures/operatorPfx.ts"
 import { certificate } from "../support/certificates.ts"
 import { S } from "../support/cluster.ts"
 import { imageStore, type Machine } from "./terminal.ts"
@@ -122,6 +126,35 @@ describe("settings", () => {
       }
       expect(yield* cluster({ env })).toBe(
         "Cluster: https://chosen:19080 (from SFCTL_SERVICEFABRIC_ENDPOINT)",
+      )
+    }).pipe(Effect.provide(Emulator.layer())))
+
+  it.scoped("with a typed PFX use no other client certificate, and the other way round", () =>
+    Effect.gen(function* () {
+      const { cert, key } = yield* Effect.promise(() => certificate("localhost"))
+      const pem = { FABRIC_CLIENT_CERT: cert, FABRIC_CLIENT_KEY: key }
+      const pfx = { FABRIC_CLIENT_PFX: operatorPfx.pfx, FABRIC_CLIENT_PASSPHRASE: "hunter2" }
+      const chosen = config("endpoint = https://file:19080", "security = pem", `pem_path = /nowhere.pem`)
+      const folder = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "fabric-"))),
+        (path) => Effect.promise(() => rm(path, { recursive: true })),
+      )
+      yield* Effect.promise(() => writeFile(join(folder, "a"), Buffer.from(operatorPfx.pfx, "base64")))
+      yield* Effect.promise(() => writeFile(join(folder, "a.pem"), `${cert}\n${key}`))
+      const typed = `--pfx ${join(folder, "a")}`
+      const fine = "Cluster: https://h:1 (from --endpoint)"
+      const opened = { FABRIC_CLIENT_PASSPHRASE: "hunter2" }
+      expect(yield* cluster({ env: { ...pem, ...opened } }, `--endpoint https://h:1 ${typed}`)).toBe(fine)
+      expect(yield* cluster({ ...chosen, env: { ...chosen.env, ...opened } }, typed)).toMatch(
+        /^Cluster: https:\/\/file:19080 /,
+      )
+      const both = ["--cert", "--key"].map((option) => `${option} ${join(folder, "a.pem")}`).join(" ")
+      expect(
+        yield* cluster({ env: { FABRIC_CLIENT_PFX: operatorPfx.pfx } }, `--endpoint https://h:1 ${both}`),
+      )
+        .toBe(fine)
+      expect(yield* cluster({ env: { ...pem, ...pfx, FABRIC_ENDPOINT: "https://h:1" } })).toMatch(
+        /^Cannot use FABRIC_CLIENT_PFX: holds certificate and key/,
       )
     }).pipe(Effect.provide(Emulator.layer())))
 
