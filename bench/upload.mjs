@@ -110,7 +110,17 @@ const plan = {
   resume: () => ({
     ...both,
     rounds: quick ? 1 : 3,
-    size: 256 * MiB,
+    jobs: [{
+      kind: "file",
+      label: "a file of 256 MiB",
+      size: 256 * MiB,
+      source: makeFile(Path.join(folder, "resume.bin"), 256 * MiB),
+    }, {
+      kind: "package",
+      label: "5000 files of 20 KiB",
+      size: 5000 * 20 * 1024,
+      source: makePackage(Path.join(folder, "resume"), [[5000, 20 * 1024]]),
+    }],
     chunkSize: 8 * MiB,
     concurrency: 4,
   }),
@@ -165,7 +175,9 @@ its speed as a part of raw's on the same line. Raw sends the same chunks, and ne
     run: resume,
     text: `## Killed at 70 %, and resumed
 
-By SIGKILL. What the dead process had begun to send is waited for until it can no longer arrive, which is 35 seconds.`,
+By SIGKILL. What the dead process had begun to send of a file is waited for until it can no longer arrive, which is 35
+seconds. Files of a package are known to be there once the cluster was asked; that is, every 2 seconds, and after half of
+a chunk for each worker.`,
   },
 ].filter(({ name }) => only === undefined || only.includes(name))
 

@@ -170,22 +170,21 @@ export const faults = async (
 
 /** Killed at 70 %, then run again. */
 export const resume = async (
-  { chunkSize, concurrency, folder, rounds, runtimes: names, size },
+  { chunkSize, concurrency, folder, jobs, rounds, runtimes: names },
   note,
 ) => {
   await bundle(OURS)
-  const source = makeFile(Path.join(folder, "resume.bin"), size)
-  const one = async (runtime, round) => {
+  const one = async ({ kind, size, source }, runtime, round) => {
     const server = new Child([
       process.execPath,
       Path.join(here, "servers/store.mjs"),
     ])
     const url = await server.line()
-    const journal = Path.join(folder, `journal-${runtime}-${round}`)
+    const journal = Path.join(folder, `journal-${kind}-${runtime}-${round}`)
     const job = {
-      kind: "file",
+      kind,
       source,
-      path: "App/file.bin",
+      path: kind === "file" ? "App/file.bin" : "App",
       concurrency,
       chunkSize,
       journal,
@@ -210,12 +209,15 @@ export const resume = async (
     }
   }
   note("kill and resume")
-  const rows = await Promise.all(names.map(async (runtime) => {
+  const cases = jobs.flatMap((job) => names.map((runtime) => ({ job, runtime })))
+  const rows = await Promise.all(cases.map(async ({ job, runtime }) => {
+    const { size } = job
     const results = await Promise.all(
-      Array.from({ length: rounds }, (_, round) => one(runtime, round)),
+      Array.from({ length: rounds }, (_, round) => one(job, runtime, round)),
     )
     const sum = (of) => results.reduce((total, result) => total + of(result), 0)
     return [
+      job.label,
       runtime,
       spread(results.map(({ resumed }) => 100 * resumed / size), 0),
       spread(results.map(({ again }) => again / chunkSize), 2),
@@ -226,15 +228,16 @@ export const resume = async (
     ]
   }))
   const head = [
+    "what",
     "runtime",
     "% taken up",
     "chunks sent again",
     "refused as duplicates",
     "sessions left",
-    "files not there",
+    "not all there",
     "seconds to resume",
   ]
-  return `${size / MiB} MiB in chunks of ${
-    chunkSize / MiB
-  } MiB, ${concurrency} at a time, ${rounds} times.\n\n${table(head, rows)}`
+  return `In chunks of ${chunkSize / MiB} MiB, ${concurrency} at a time, ${rounds} times.\n\n${
+    table(head, rows)
+  }`
 }

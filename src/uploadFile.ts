@@ -269,17 +269,18 @@ class FileUpload {
   get run(): Effect.Effect<void, UploadError, Env> {
     const journal = this.#journal
     if (journal === undefined) return this.#bring
-    return Effect.flatMap(
-      this.#isStored(journal.stored),
-      (stored) => stored ? Effect.void : Effect.zipRight(this.#bring, this.#record(journal)),
-    )
+    const { stored } = journal
+    const brought = Effect.zipRight(this.#bring, this.#record(journal))
+    return stored === undefined
+      ? brought
+      : Effect.flatMap(this.#isStored(stored), (is) => is ? Effect.void : brought)
   }
 
   /** Whether an earlier run brought just these bytes. Chunks larger than this run's would take more memory. */
-  #isStored(stored: FileRecord | undefined): Effect.Effect<boolean, SourceError> {
+  #isStored(stored: FileRecord): Effect.Effect<boolean, SourceError> {
     const { bytes, size } = this.#source
-    const fits = bytes !== undefined || Math.min(size, stored?.chunkSize ?? 0) <= this.#chunkSize
-    if (stored?.size !== size || !fits) return Effect.succeed(false)
+    const fits = bytes !== undefined || Math.min(size, stored.chunkSize) <= this.#chunkSize
+    if (stored.size !== size || !fits) return Effect.succeed(false)
     const hashes = Effect.forEach(chunksOf(size, stored.chunkSize), (range) => this.#hash(range))
     return Effect.map(hashes, (hashes) => {
       if (hashOfChunks(hashes) !== stored.hash) return false

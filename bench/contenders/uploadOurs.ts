@@ -35,15 +35,21 @@ uploads(async (job) => {
   runtimes.set(key, runtime)
   const { concurrency, chunkSize, killAt = Infinity, kind, path, source } = job
   let told: Told = {}
+  let planned = Infinity
+  let there = 0
   const events = kind === "file"
     ? uploadFile(source, path, { concurrency, chunkSize })
     : uploadPackage(source, path, { concurrency, chunkSize, validate: false })
   await runtime.runPromise(
     Stream.runForEach(events, (event) =>
       Effect.sync(() => {
-        if (event._tag === "BytesSent" && event.sent >= killAt * event.size) {
-          process.kill(process.pid, "SIGKILL")
-        }
+        if (event._tag === "PackagePlanned") planned = event.bytes
+        if (event._tag === "FileUploaded") there += event.size
+        if (
+          kind === "file"
+            ? event._tag === "BytesSent" && event.sent >= killAt * event.size
+            : there >= killAt * planned
+        ) process.kill(process.pid, "SIGKILL")
         if (
           event._tag === "PackageUploaded" ||
           (kind === "file" && event._tag === "FileUploaded")

@@ -11,17 +11,14 @@ import * as Http from "node:http"
 import process from "node:process"
 import * as Readline from "node:readline"
 
-const VERSION = {
-  EpochDataLossNumber: "1",
-  VersionNumber: "1",
-  EpochConfigurationNumber: "0",
-}
 const latency = Number(process.argv[2] ?? 0)
 
 const DATE = "2020-01-01T00:00:00.000Z"
 
-/** Bytes of each file, by path. */
+/** Bytes and version of each file, by path. */
 const files = new Map()
+let writes = 0
+const write = (path, size) => files.set(path, { size, version: ++writes })
 /** Sessions by id: path, size, and the last byte of each range by its first. */
 const sessions = new Map()
 let seen = { requests: 0, connections: 0, bytes: 0, refused: 0 }
@@ -84,7 +81,7 @@ const commit = (id) => {
   if (session === undefined || expectedOf(session).length > 0) {
     return failure(400, "E_INVALIDARG")
   }
-  files.set(session.path, session.size)
+  write(session.path, session.size)
   return [200]
 }
 
@@ -92,10 +89,10 @@ const list = (path) => {
   const prefix = path === "" ? "" : `${path}/`
   const folders = new Map()
   const found = []
-  for (const [name, size] of files) {
+  for (const [name, file] of files) {
     if (name !== path && !name.startsWith(prefix)) continue
     const slash = name.indexOf("/", prefix.length)
-    if (slash < 0) found.push([name, size])
+    if (slash < 0) found.push([name, file])
     else {folders.set(
         name.slice(0, slash),
         (folders.get(name.slice(0, slash)) ?? 0) + 1,
@@ -105,9 +102,13 @@ const list = (path) => {
     return path === "" ? failure(404, "FABRIC_E_NAME_DOES_NOT_EXIST") : [404]
   }
   return [200, {
-    StoreFiles: found.map(([StoreRelativePath, size]) => ({
+    StoreFiles: found.map(([StoreRelativePath, { size, version }]) => ({
       StoreRelativePath,
-      FileVersion: VERSION,
+      FileVersion: {
+        EpochDataLossNumber: "1",
+        VersionNumber: String(version),
+        EpochConfigurationNumber: "0",
+      },
       FileSize: String(size),
       ModifiedDate: DATE,
     })),
@@ -135,7 +136,7 @@ const answer = ({ headers, method, url }, size) => {
     case "PUT UploadChunk":
       return chunk(path, id, headers["content-range"])
     case "PUT ":
-      files.set(path, size)
+      write(path, size)
       return [200]
     case "GET GetUploadSession":
       return path === "" ? show(id) : [204]
@@ -197,7 +198,7 @@ server.listen(0, "127.0.0.1", async () => {
       cpu: (user + system) / 1e6,
       sessions: sessions.size,
       files: files.size,
-      stored: [...files.values()].reduce((sum, size) => sum + size, 0),
+      stored: [...files.values()].reduce((sum, { size }) => sum + size, 0),
     }))
     seen = { requests: 0, connections: 0, bytes: 0, refused: 0 }
     cpu = process.cpuUsage()
