@@ -176,7 +176,7 @@ const run = (
         // The story goes on while it is cleaned up.
         const stop = (why: string, advice: string) =>
           Effect.suspend(() => {
-            progress.stage = "cleaning up"
+            progress.stop()
             return Effect.zipRight(
               note(`${why}: cleaning up${advice}`, { stopping: why }),
               Fiber.interrupt(work),

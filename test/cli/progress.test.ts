@@ -1,0 +1,118 @@
+import { describe, expect, it } from "vitest"
+import { Progress } from "../../src/cli/progress.ts"
+import type { PackageEvent } from "../../src/PackageEvent.ts"
+
+const MIB = 2 ** 20
+
+/** An upload of a file of 100 MiB to which things happen, each at its second. */
+const after = (
+  events: ReadonlyArray<readonly [second: number, event: PackageEvent]>,
+  quietAt = 0,
+): Progress => {
+  const progress = new Progress(() => quietAt * 1000)
+  for (const [second, event] of events) progress.add(event, second * 1000)
+  return progress
+}
+
+const started = (resumed = 0): PackageEvent => ({
+  _tag: "FileStarted",
+  path: "a.bin",
+  size: 100 * MIB,
+  sessionId: undefined,
+  resumed: resumed * MIB,
+})
+
+/** MiB that are there, and MiB that are on their way. */
+const sent = (there: number, underWay: number): PackageEvent => ({
+  _tag: "BytesSent",
+  path: "a.bin",
+  sent: there * MIB,
+  underWay: underWay * MIB,
+  size: 100 * MIB,
+  concurrency: 4,
+})
+
+const waiting = (until: number): PackageEvent => ({
+  _tag: "Waiting",
+  path: "a.bin",
+  until: new Date(until * 1000),
+})
+
+describe("the progress of an upload", () => {
+  it("counts as there what the cluster has, and measures the rate by what has left", () => {
+    const progress = after([[0, started()], [5, sent(8, 12)], [10, sent(16, 24)]])
+    expect(progress.line(10_000)).toBe(
+      "16 %, 16.0 MiB of 100 MiB, 4.0 MiB/s, 15 s left, 24.0 MiB under way, 4 at once",
+    )
+  })
+
+  it("is not complete before the last answer, and tells how long that takes", () => {
+    const progress = after([[0, started()], [10, sent(68, 32)]])
+    expect(progress.line(12_000)).toBe("68 %, 68.0 MiB of 100 MiB, 32.0 MiB under way, 4 at once")
+    expect(progress.line(40_000)).toContain("32.0 MiB under way, nothing came through for 30 s")
+  })
+
+  it("takes back what has left and broke off", () => {
+    const progress = after([[0, started()], [5, sent(0, 20)], [6, sent(0, 0)]])
+    expect(progress.line(6000)).toBe("0 %, 0 B of 100 MiB, 4 at once")
+  })
+
+  it("draws what is there, what is under way, and the rest", () => {
+    const progress = after([[0, started()], [10, sent(40, 20)]])
+    expect(progress.lines(10_000, 79, false)[0]).toBe(
+      `${"█".repeat(12)}${"▒".repeat(6)}${"░".repeat(12)}  40 %, 40.0 MiB of 100 MiB, 6.0 MiB/s, 7 s left`,
+    )
+  })
+
+  it("does not measure what an earlier run had brought", () => {
+    const progress = after([[0, started(50)], [10, sent(60, 0)]])
+    expect(progress.line(10_000)).toContain("60 %, 60.0 MiB of 100 MiB, 1.0 MiB/s, 40 s left")
+  })
+
+  it("has no time left while a lost chunk is waited for", () => {
+    const events = [[0, started()], [9, sent(40, 0)], [10, waiting(70)]] as const
+    expect(after(events).line(10_000)).toBe(
+      "40 %, 40.0 MiB of 100 MiB, 4.0 MiB/s, 4 at once, " +
+        "waiting 1 min 0 s for a lost chunk before it goes again",
+    )
+    expect(after([...events, [70, sent(50, 0)]]).line(70_000)).toContain("left")
+    const deleting = after([[0, started()], [10, sent(40, 0)]], 45)
+    expect(deleting.line(10_000)).toMatch(/4\.0 MiB\/s, 4 at once, waiting up to 35 s .*, to delete it too$/)
+  })
+
+  it("has neither amounts nor time left while it is cleaned up", () => {
+    const progress = after([[0, started()], [10, sent(40, 8)]], 45)
+    progress.stop()
+    expect(progress.line(10_000)).toBe("cleaning up, waiting up to 35 s for a lost chunk, to delete it too")
+    expect(progress.lines(10_000, 79, false)).toEqual([progress.line(10_000)])
+    expect(progress.line(50_000)).toBe("cleaning up")
+  })
+
+  it("does not tell of a commit any more once the file begins again", () => {
+    const committing: PackageEvent = { _tag: "Committing", path: "a.bin" }
+    const events = [[0, started()], [10, sent(100, 0)], [11, committing]] as const
+    expect(after(events).line(11_000)).toBe("100 %, 100 MiB of 100 MiB, 4 at once, committing a.bin")
+    expect(after([...events, [12, sent(0, 8)]]).line(12_000)).not.toContain("committing")
+  })
+
+  it("tells retries, and why for a while", () => {
+    const retried: PackageEvent = { _tag: "Retried", path: "a.bin", reason: "the cluster is busy" }
+    const progress = after([[0, started()], [10, sent(40, 0)], [11, retried]])
+    expect(progress.lines(11_000, 79, false)[1]).toBe("4 at once, 1 retry, the cluster is busy")
+    expect(progress.lines(30_000, 79, false)[1]).toBe("4 at once, 1 retry")
+  })
+
+  it("of empty files begins at nothing", () => {
+    const progress = after([[0, { ...started(), size: 0 } as PackageEvent]])
+    expect(progress.lines(1000, 79, false)[0]).toBe(`${"░".repeat(30)}  0 %, 0 B of 0 B`)
+  })
+
+  it("fits a narrow terminal", () => {
+    const progress = after([[0, started()], [5, sent(8, 12)], [10, sent(16, 24)]])
+    for (let columns = 1; columns < 90; columns++) {
+      for (const line of progress.lines(10_000, columns, false)) {
+        expect(line.length).toBeLessThanOrEqual(columns)
+      }
+    }
+  })
+})
