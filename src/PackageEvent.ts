@@ -49,8 +49,10 @@ export interface PackageSummary {
 /** One line of a package's story. */
 export type PackageEvent =
   | UploadEvent
-  /** A folder of the package becomes a zip file, before anything is sent. */
+  /** A folder of the package becomes a zip file now, before anything is sent. */
   | { readonly _tag: "Compressing"; readonly folder: string; readonly files: number; readonly bytes: number }
+  /** So many bytes of all `bytes` that are compressed have been read by now. Comes a few times a second. */
+  | { readonly _tag: "BytesCompressed"; readonly read: number; readonly bytes: number }
   /**
    * It is checked and known what will be sent. `stored`: bytes of files that earlier runs of this upload have brought;
    * each is compared with its source before it counts. `overwrites`: something else is at the destination.

@@ -5,17 +5,20 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { mkdtemp, open, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { open } from "node:fs/promises"
 import { join } from "node:path"
 import { codeOf } from "./codeOf.ts"
 import { lastName, type PackageContent, type PackageFile, readableOf } from "./PackageContent.ts"
 import { MARKER } from "./packagePlan.ts"
 import { SourceError } from "./UploadEvent.ts"
 import { loadZip } from "./zipArchive.ts"
+import { zipFolder, zipName } from "./zipFolder.ts"
 
 /** The same for all entries and everywhere, so that a package gives the same bytes whenever it is compressed. */
 const DATE = new Date(1980, 0, 1)
+
+/** Milliseconds between two times at which it is told how much has been read. */
+const TELL_EVERY = 250
 
 /** A folder that becomes a zip file. */
 export interface Compression {
@@ -24,6 +27,14 @@ export interface Compression {
   readonly files: ReadonlyArray<PackageFile>
   /** Bytes before. */
   readonly bytes: number
+}
+
+/** What is told of compressions. */
+export interface CompressionHooks {
+  /** The turn of a folder has come. */
+  readonly begins: (compression: Compression) => void
+  /** So many bytes of all folders have been read. Told a few times a second, and in the end. */
+  readonly read: (bytes: number) => void
 }
 
 /** The folders of `packages` that can become zip files: those that hold something. */
@@ -46,20 +57,30 @@ export const compressionsOf = (
 export const compressPackage = (
   content: PackageContent,
   compressions: ReadonlyArray<Compression>,
+  { begins, read }: CompressionHooks,
 ): Effect.Effect<PackageContent, SourceError, Scope.Scope> =>
   Effect.gen(function* () {
     const failed = (cause: unknown) => cause instanceof SourceError ? cause : failure(content.source, cause)
-    const place = yield* Effect.acquireRelease(
-      Effect.tryPromise({ try: () => mkdtemp(join(temporary(), "image-store-zip-")), catch: failed }),
-      (place) => Effect.promise(() => rm(place, { recursive: true, force: true, maxRetries: 3 })),
-    )
-    const zips = yield* Effect.forEach(compressions, ({ files, folder }, index) => {
-      const source = join(place, `${index}.zip`)
+    const clock = yield* Effect.clock
+    let seen = 0
+    let told = 0
+    const note = (bytes: number) => {
+      seen += bytes
+      const now = clock.unsafeCurrentTimeMillis()
+      if (now - told < TELL_EVERY) return
+      told = now
+      read(seen)
+    }
+    const place = yield* Effect.mapError(zipFolder, failed)
+    const zips = yield* Effect.forEach(compressions, (compression, index) => {
+      const source = join(place, zipName(index))
+      begins(compression)
       return Effect.map(
-        toItsEnd((signal) => writeZip(source, folder, files, signal), failed),
-        (size): PackageFile => ({ name: `${folder}.zip`, size, source }),
+        toItsEnd((signal) => writeZip(source, compression, note, signal), failed),
+        (size): PackageFile => ({ name: `${compression.folder}.zip`, size, source }),
       )
     })
+    read(seen)
     const gone = (name: string) => compressions.some(({ folder }) => `${name}/`.startsWith(`${folder}/`))
     return {
       ...content,
@@ -67,15 +88,6 @@ export const compressPackage = (
       folders: content.folders.filter((name) => !gone(name)),
     }
   })
-
-/** Deno does not tell without the permission to read the environment. */
-const temporary = (): string => {
-  try {
-    return tmpdir()
-  } catch {
-    return "/tmp"
-  }
-}
 
 /** Interrupted, it is told so and waited for: what it has open cannot be removed everywhere. */
 const toItsEnd = <A, E>(
@@ -93,8 +105,8 @@ const toItsEnd = <A, E>(
 /** Writes a zip file and tells its size in bytes. When it ends, however it does, nothing of it is open. */
 const writeZip = async (
   path: string,
-  folder: string,
-  files: ReadonlyArray<PackageFile>,
+  { files, folder }: Compression,
+  note: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<number> => {
   const { ZipWriter } = await loadZip()
@@ -115,6 +127,7 @@ const writeZip = async (
     for (const file of files) {
       await reading(
         file,
+        note,
         (readable) => writer.add(file.name.slice(folder.length + 1), { readable, size: file.size }),
       )
     }
@@ -125,9 +138,10 @@ const writeZip = async (
   }
 }
 
-/** Gives all bytes of a file to `use`. Fails where they are not as many as it had. */
+/** Gives all bytes of a file to `use`, and tells how many of them `note`. Fails where they are not as many as it had. */
 const reading = async (
   file: PackageFile,
+  note: (bytes: number) => void,
   use: (readable: ReadableStream<Uint8Array>) => Promise<unknown>,
 ): Promise<void> => {
   const source = typeof file.source === "string" ? file.source : file.name
@@ -144,6 +158,7 @@ const reading = async (
             seen += piece.length
             // One that grows all the time would have no end.
             if (seen > file.size) throw changed()
+            note(piece.length)
             controller.enqueue(piece)
           },
         }),

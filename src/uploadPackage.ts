@@ -153,10 +153,11 @@ const prepare = (
       ...(plan.files.length === 0 ? [{ text: "there is no file in it" }] : []),
     ])
     if (compressions.length === 0) return { application, plan }
-    for (const { bytes, files, folder } of compressions) {
-      emit({ _tag: "Compressing", folder, files: files.length, bytes })
-    }
-    const compressed = yield* compressPackage(content, compressions)
+    const all = compressions.reduce((sum, { bytes }) => sum + bytes, 0)
+    const compressed = yield* compressPackage(content, compressions, {
+      begins: ({ bytes, files, folder }) => emit({ _tag: "Compressing", folder, files: files.length, bytes }),
+      read: (read) => emit({ _tag: "BytesCompressed", read, bytes: all }),
+    })
     return { application, plan: planPackage(compressed, destination).plan }
   })
 

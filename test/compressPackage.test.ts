@@ -1,4 +1,5 @@
 import { afterEach, assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -9,7 +10,7 @@ import { join } from "node:path"
 import process from "node:process"
 import { setImmediate } from "node:timers/promises"
 import { vi } from "vitest"
-import { compressionsOf, compressPackage } from "../src/compressPackage.ts"
+import { type CompressionHooks, compressionsOf, compressPackage } from "../src/compressPackage.ts"
 import type { PackageContent } from "../src/PackageContent.ts"
 import { readFolder } from "../src/packageFolder.ts"
 import { folderOf, shop, temporaryFolder } from "./support/packages.ts"
@@ -45,8 +46,11 @@ const shopOnDisk = Effect.gen(function* () {
   return { folder, place, content: readFolder(folder) }
 })
 
-const compress = (content: PackageContent) =>
-  Effect.scoped(compressPackage(content, compressionsOf(content, ["Web/Code"])))
+const compress = (
+  content: PackageContent,
+  packages: ReadonlyArray<string> = ["Web/Code"],
+  hooks: CompressionHooks = { begins: () => {}, read: () => {} },
+) => Effect.scoped(compressPackage(content, compressionsOf(content, packages), hooks))
 
 /** Nothing is left, and nothing is open, as soon as the compression has ended. */
 const nothingLeft = (folder: string, place: string) =>
@@ -56,6 +60,33 @@ const nothingLeft = (folder: string, place: string) =>
   })
 
 describe("a package that is compressed", () => {
+  it.scopedLive("tells of each folder when its turn comes, and how much has been read a few times a second", () =>
+    Effect.gen(function* () {
+      const place = yield* temporaryFolder
+      vi.stubEnv("TMPDIR", place)
+      const stream = Stream.map(Stream.range(1, 10), () => new Uint8Array(2))
+      const content: PackageContent = {
+        source: "Shop.sfpkg",
+        files: ["Web/Code/web.exe", "Web/Config/Settings.xml"].map((name) => ({
+          name,
+          size: 20,
+          source: { stream: Stream.rechunk(stream, 1), size: 20 },
+        })),
+        folders: [],
+        problems: [],
+      }
+      const told: Array<string | number> = []
+      let now = 1000
+      yield* compress(content, ["Web/Code", "Web/Config"], {
+        begins: ({ folder }) => told.push(folder),
+        read: (bytes) => told.push(bytes),
+      }).pipe(
+        // Each piece takes a tenth of a second.
+        Effect.withClock(Object.assign(Clock.make(), { unsafeCurrentTimeMillis: () => now += 100 })),
+      )
+      assert.deepStrictEqual(told, ["Web/Code", 2, 8, 14, 20, "Web/Config", 26, 32, 38, 40])
+    }))
+
   for (
     const [what, name, change] of [
       ["gone", "web.exe", (file: string) => rm(file)],

@@ -23,6 +23,7 @@ interface Share {
 export class Progress {
   readonly #quietAt: () => number
   #stopping = false
+  #compressing: string | undefined
   #files = 0
   #filesDone = 0
   #bytesDone = 0
@@ -48,7 +49,13 @@ export class Progress {
 
   /** Takes note of an event. */
   add(event: PackageEvent, now: number): void {
-    if (event._tag === "PackagePlanned") {
+    if (event._tag === "Compressing") this.#compressing = event.folder
+    else if (event._tag === "BytesCompressed") {
+      this.#meter ??= new Meter(event.bytes)
+      this.#meter.note(event.read, 0, now)
+      if (event.read === event.bytes) this.#compressing = this.#meter = undefined
+    } else if (event._tag === "PackagePlanned") {
+      this.#compressing = undefined
       this.#files = event.files
       this.#meter = new Meter(event.bytes)
     } else if (event._tag === "FileStarted") {
@@ -125,6 +132,7 @@ export class Progress {
   #details(now: number): ReadonlyArray<string> {
     const waiting = this.#waits(now)
     if (this.#stopping) return ["cleaning up", ...waiting]
+    if (this.#compressing !== undefined) return [`compressing ${this.#compressing}`]
     if (this.#meter === undefined) return ["preparing", ...waiting]
     const finishing = [...this.#committing]
     return [

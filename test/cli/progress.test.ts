@@ -102,6 +102,21 @@ describe("the progress of an upload", () => {
     expect(progress.lines(30_000, 79, false)[1]).toBe("4 at once, 1 retry")
   })
 
+  it("tells how far a compression is, and forgets it with the last byte", () => {
+    const compressing: PackageEvent = { _tag: "Compressing", folder: "Web/Code", files: 2, bytes: 60 * MIB }
+    const read = (bytes: number): PackageEvent => ({
+      _tag: "BytesCompressed",
+      read: bytes * MIB,
+      bytes: 80 * MIB,
+    })
+    const events = [[0, compressing], [0, read(0)]] as const
+    expect(after([[0, compressing]]).line(0)).toBe("compressing Web/Code")
+    expect(after([...events, [10, read(40)]]).line(10_000)).toBe(
+      "50 %, 40.0 MiB of 80.0 MiB, 4.0 MiB/s, 10 s left, compressing Web/Code",
+    )
+    expect(after([...events, [20, read(80)]]).line(20_000)).toBe("preparing")
+  })
+
   it("of empty files begins at nothing", () => {
     const progress = after([[0, { ...started(), size: 0 } as PackageEvent]])
     expect(progress.lines(1000, 79, false)[0]).toBe(`${"░".repeat(30)}  0 %, 0 B of 0 B`)

@@ -162,13 +162,21 @@ describe("upload of a package", () => {
       })
     ))
 
-  it.effect("says what it compresses", () =>
+  it.effect("says what it compresses, in JSON with how far it is", () =>
     run((state) =>
       Effect.gen(function* () {
         const ran = yield* upload(state, [yield* folderOf(shop), "--compress"])
         expect(ran.code).toBe(0)
         expect(ran.err).toContain("Compressing Web/Code: 2 files")
         expect((yield* outcome).files).toContain("Shop/Web/Code.zip")
+        const json = yield* upload(state, [yield* folderOf(shop), "--compress", "--json"])
+        const events = jsonLines(json.out)
+        expect(events.filter(({ _tag }) => _tag === "Compressing").map(({ folder }) => folder)).toEqual([
+          "Web/Code",
+          "Web/Config",
+        ])
+        const last = events.findLast(({ _tag }) => _tag === "BytesCompressed")
+        expect(last).toEqual({ _tag: "BytesCompressed", read: last.bytes, bytes: expect.any(Number) })
       })
     ))
 
