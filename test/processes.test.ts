@@ -36,7 +36,7 @@ const AT_ONCE = long ? 24 : 8
 /** Seconds that one life may take. */
 const LONGEST = 600
 
-const CHUNK = 32 * 1024
+const CHUNK = 64 * 1024
 
 let program: Awaited<ReturnType<typeof bundle>>
 beforeAll(async () => program = await bundle(), 60_000)

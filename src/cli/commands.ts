@@ -110,7 +110,7 @@ const uploads: ReadonlyArray<Command> = [
       "chunk-size": {
         kind: "text",
         value: "SIZE",
-        summary: "Bytes a request, such as 512KiB; default 8MiB. Smaller files go by one request",
+        summary: "Bytes a request, from 64KiB to 1GiB; default 8MiB. Smaller files go by one request",
       },
       compress: { kind: "flag", summary: "Send code, config and data packages as zip files" },
       "on-failure": {

@@ -38,6 +38,8 @@ import { fields } from "./table.ts"
 /** Milliseconds between two pictures on a terminal, and between two lines elsewhere. */
 const REDRAW = 200
 const REPORT = 5000
+/** Smaller ones make a request of next to nothing. */
+const SMALLEST_CHUNK = 64 * 1024
 const LARGEST_CHUNK = 2 ** 30
 const MOST_REQUESTS = 256
 
@@ -82,8 +84,8 @@ const planOf = (params: Params): Effect.Effect<Plan, CliError | SourceError> =>
     }
     const chunk = params["chunk-size"]
     const chunkSize = chunk === undefined ? undefined : yield* readSize("chunk-size", chunk)
-    if (chunkSize !== undefined && chunkSize > LARGEST_CHUNK) {
-      return yield* CliError.usage(`--chunk-size goes up to ${size(LARGEST_CHUNK)}, not ${size(chunkSize)}`)
+    if (chunkSize !== undefined && (chunkSize < SMALLEST_CHUNK || chunkSize > LARGEST_CHUNK)) {
+      return yield* CliError.usage(`--chunk-size goes from 64KiB to 1GiB, not ${chunk}`)
     }
     const deadline = params.deadline === undefined ? undefined : yield* readTime("deadline", params.deadline)
     const onFailure = params["on-failure"] === "keep" ? "keep" : "remove"

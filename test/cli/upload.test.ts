@@ -18,7 +18,11 @@ import { imageStore, type Ran } from "./terminal.ts"
 vi.setConfig({ testTimeout: 60_000 })
 
 const AT = ["--endpoint", "http://one:19080"]
-const BIG = new Uint8Array(3000).fill(7)
+/** The smallest that the command takes. */
+const CHUNK = 64 * 1024
+const CHUNKS = ["--chunk-size", "64KiB"]
+const BIG = new Uint8Array(3 * CHUNK).fill(7)
+const LONG = new Uint8Array(30 * CHUNK).fill(7)
 const LATENCY = { latency: "2 seconds" } as const
 
 type Env = Emulator | HttpClient.HttpClient | Scope.Scope
@@ -105,7 +109,7 @@ describe("upload of a package", () => {
   it.effect("speaks JSON: an event a line, the summary last", () =>
     run((state) =>
       Effect.gen(function* () {
-        const ran = yield* upload(state, [yield* folderOf(bigShop), "--chunk-size", "1000", "--json"])
+        const ran = yield* upload(state, [yield* folderOf(bigShop), ...CHUNKS, "--json"])
         const events = jsonLines(ran.out)
         expect(ran.code).toBe(0)
         expect(events[0]).toEqual({
@@ -195,7 +199,7 @@ describe("upload of a package", () => {
     run((state) =>
       Effect.gen(function* () {
         yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" } as never)
-        const ran = yield* upload(state, [yield* folderOf(bigShop), "--chunk-size", "1000"])
+        const ran = yield* upload(state, [yield* folderOf(bigShop), ...CHUNKS])
         expect(ran).toMatchObject({ code: 1, out: "" })
         expect(ran.err).toMatch(/Nothing is left: what had come of the package was removed from Shop.*\./)
         expect(ran.err).toContain("E_ACCESSDENIED")
@@ -210,8 +214,7 @@ describe("upload of a package", () => {
         yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" } as never)
         const ran = yield* upload(state, [
           yield* folderOf(bigShop),
-          "--chunk-size",
-          "1000",
+          ...CHUNKS,
           "--concurrency",
           "1",
           "--on-failure",
@@ -229,10 +232,10 @@ describe("upload of a file", () => {
     run((state) =>
       Effect.gen(function* () {
         const file = yield* fileOf("a.bin", BIG)
-        const ran = yield* upload(state, [file, "--chunk-size", "1000"])
+        const ran = yield* upload(state, [file, ...CHUNKS])
         expect(ran.code).toBe(0)
         expect(ran.out).toMatch(
-          /^Uploaded a file\.\n\nStore path {2}a\.bin\nSize {8}2\.9 KiB \(3000 bytes\)\nTime /,
+          /^Uploaded a file\.\n\nStore path {2}a\.bin\nSize {8}192 KiB \(196608 bytes\)\nTime /,
         )
         expect((yield* upload(state, [file, "App/b.bin"])).code).toBe(0)
         expect(yield* outcome).toEqual({ files: ["a.bin", "App/b.bin"], sessions: 0, staged: 0 })
@@ -243,7 +246,7 @@ describe("upload of a file", () => {
   it.effect("speaks JSON, the summary last", () =>
     run((state) =>
       Effect.gen(function* () {
-        const ran = yield* upload(state, [yield* fileOf("a.bin", BIG), "--chunk-size", "1000", "--json"])
+        const ran = yield* upload(state, [yield* fileOf("a.bin", BIG), ...CHUNKS, "--json"])
         expect(jsonLines(ran.out).map(({ _tag }) => _tag)).toEqual([
           "FileStarted",
           "BytesSent",
@@ -252,7 +255,12 @@ describe("upload of a file", () => {
           "Committing",
           "FileUploaded",
         ])
-        expect(jsonLines(ran.out).at(-1)).toMatchObject({ path: "a.bin", size: 3000, sent: 3000, retries: 0 })
+        expect(jsonLines(ran.out).at(-1)).toMatchObject({
+          path: "a.bin",
+          size: BIG.length,
+          sent: BIG.length,
+          retries: 0,
+        })
       })
     ))
 
@@ -262,7 +270,7 @@ describe("upload of a file", () => {
         const emulator = yield* Emulator
         const file = yield* fileOf("a.bin", BIG)
         yield* emulator.inject(Fault.reply(503, "E_ABORT"), { on: "UploadFileChunk" } as never)
-        const ran = yield* upload(state, [file, "--chunk-size", "1000", "--log-level", "debug"])
+        const ran = yield* upload(state, [file, ...CHUNKS, "--log-level", "debug"])
         expect(ran.code).toBe(0)
         expect(ran.out).toContain("Retries     1")
         expect(ran.err).toMatch(/debug: .*503 E_ABORT/)
@@ -273,10 +281,10 @@ describe("upload of a file", () => {
     run((state) =>
       Effect.gen(function* () {
         const { chunk } = yield* Effect.promise(() => import("./terminal.ts"))
-        yield* chunk("a.bin", "4a2340e8-d8d8-497c-95fe-cdaa1052f33b", "0-9/3000", 10)
+        yield* chunk("a.bin", "4a2340e8-d8d8-497c-95fe-cdaa1052f33b", `0-9/${BIG.length}`, 10)
         yield* Effect.sleep("11 minutes")
         const file = yield* fileOf("a.bin", BIG)
-        const args = [file, "--chunk-size", "1000"]
+        const args = [file, ...CHUNKS]
         expect((yield* upload(state, args)).err).toContain("is left alone; --clean-stale deletes it")
         expect((yield* upload(state, [...args, "--clean-stale"])).err).toContain("was deleted")
         expect((yield* outcome).sessions).toBe(0)
@@ -304,7 +312,13 @@ describe("upload refuses", () => {
   for (const size of ["0", "-1", "8 parsecs", "MiB", "1.5B", "0x10"]) {
     refused(`the chunk size ${size}`, ["FILE", `--chunk-size=${size}`], /--chunk-size ".*" is no size: write/)
   }
-  refused("chunks that are too large", ["FILE", "--chunk-size", "2GiB"], /--chunk-size goes up to 1\.0 GiB/)
+  for (const size of ["1", "65535", "63KiB", "2GiB"]) {
+    refused(
+      `chunks of ${size}`,
+      ["FILE", "--chunk-size", size],
+      new RegExp(`^--chunk-size goes from 64KiB to 1GiB, not ${size}$`, "m"),
+    )
+  }
   for (const time of ["0s", "30", "soon", "1m1h", "-5s", "600h"]) {
     refused(
       `the deadline ${time}`,
@@ -333,7 +347,7 @@ describe("the journal of uploads", () => {
     run((state) =>
       Effect.gen(function* () {
         yield* Effect.promise(() => writeFile(join(state, "effect-fabric"), "in the way"))
-        const ran = yield* upload(state, [yield* fileOf("a.bin", BIG), "--chunk-size", "1000"])
+        const ran = yield* upload(state, [yield* fileOf("a.bin", BIG), ...CHUNKS])
         expect(ran).toMatchObject({ code: 1, out: "" })
         expect(ran.err).toContain("Cannot keep the upload journal in")
         expect(yield* outcome).toEqual(NOTHING)
@@ -345,7 +359,7 @@ describe("the journal of uploads", () => {
       Effect.gen(function* () {
         yield* Effect.promise(() => mkdir(join(home, ".local", "state"), { recursive: true }))
         const ran = yield* imageStore(
-          ["upload", yield* fileOf("a.bin", BIG), "--chunk-size", "1000", ...AT],
+          ["upload", yield* fileOf("a.bin", BIG), ...CHUNKS, ...AT],
           { env: { HOME: home, USERPROFILE: home } },
         )
         expect(ran.code).toBe(0)
@@ -358,12 +372,14 @@ describe("the progress of an upload", () => {
   it.effect("is a plain line every few seconds where there is no terminal", () =>
     run((state) =>
       Effect.gen(function* () {
-        const file = yield* fileOf("a.bin", new Uint8Array(40_000))
-        const ran = yield* upload(state, [file, "--chunk-size", "1000", "--concurrency", "2"])
-        const lines = ran.err.split("\n").filter((line) => / of 39\.1 KiB/.test(line))
+        const file = yield* fileOf("a.bin", new Uint8Array(40 * CHUNK))
+        const ran = yield* upload(state, [file, ...CHUNKS, "--concurrency", "2"])
+        const lines = ran.err.split("\n").filter((line) => / of 2\.5 MiB/.test(line))
         expect(lines.length).toBeGreaterThanOrEqual(4)
         expect(
-          lines.some((line) => /^\d+ %, \d+\.\d KiB of 39\.1 KiB, \d+ B\/s, .* left, 2 at once$/.test(line)),
+          lines.some((line) =>
+            /^\d+ %, [\d.]+ [KM]iB of 2\.5 MiB, [\d.]+ KiB\/s, .* left, 2 at once$/.test(line)
+          ),
         ).toBe(true)
         // deno-lint-ignore no-control-regex
         expect(ran.err).not.toMatch(/\x1b/)
@@ -375,9 +391,9 @@ describe("the progress of an upload", () => {
         const emulator = yield* Emulator
         const file = yield* fileOf("a.bin", BIG)
         yield* emulator.inject(Fault.hang, { on: "UploadFileChunk" } as never)
-        const ran = yield* upload(state, [file, "--chunk-size", "1000", "--concurrency", "1"])
+        const ran = yield* upload(state, [file, ...CHUNKS, "--concurrency", "1"])
         expect(ran.code).toBe(0)
-        expect(ran.err).toMatch(/0 %, 0 B of 2\.9 KiB, nothing came through for 2\d s/)
+        expect(ran.err).toMatch(/0 %, 0 B of 192 KiB, nothing came through for 2\d s/)
       })
     ))
 
@@ -387,8 +403,8 @@ describe("the progress of an upload", () => {
         const written: Array<string> = []
         const screen = { columns: () => 80, write: (text: string) => void written.push(text) }
         const draw = (env: Readonly<Record<string, string>>) =>
-          Effect.flatMap(folderOf(bigShop), (folder) =>
-            upload(state, [folder, "--chunk-size", "600"], env).pipe(
+          Effect.flatMap(folderOf({ ...shop, "Web/Code/web.exe": LONG.subarray(0, 5 * CHUNK) }), (folder) =>
+            upload(state, [folder, ...CHUNKS], env).pipe(
               Effect.provideService(Display, screen),
             ))
         const ran = yield* draw({})
@@ -397,7 +413,7 @@ describe("the progress of an upload", () => {
         // deno-lint-ignore no-control-regex
         const plain = shown.replace(/\x1b\[\d*[A-Za-z]/g, "")
         expect(
-          /█+░+ {2}\d+ %, \d\.\d KiB of 3\.6 KiB, [\d.]+ (Ki)?B\/s, \d s left\n\d of 5 files, 4 at once/.test(
+          /█+░+ {2}\d+ %, [\d.]+ KiB of 321 KiB, [\d.]+ (Ki)?B\/s, \d s left\n\d of 5 files, 4 at once/.test(
             plain,
           ),
         ).toBe(
@@ -428,7 +444,7 @@ describe("an upload that is stopped", () => {
       const emulator = yield* Emulator
       const out: Array<string> = []
       const fiber = yield* Effect.fork(
-        upload(state, [...args, "--chunk-size", "100", "--concurrency", "1"]).pipe(
+        upload(state, [...args, ...CHUNKS, "--concurrency", "1"]).pipe(
           Effect.onInterrupt(() => Effect.void),
         ),
       )
@@ -439,7 +455,10 @@ describe("an upload that is stopped", () => {
   it.effect("has last words that name half a package, and the command that removes it", () =>
     run((state) =>
       Effect.gen(function* () {
-        const { fiber } = yield* begun(state, [yield* folderOf({ ...shop, "Web/Code/big.dll": BIG }), "Half"])
+        const { fiber } = yield* begun(state, [
+          yield* folderOf({ ...shop, "Web/Code/big.dll": LONG }),
+          "Half",
+        ])
         expect(lastWords()).toContain(
           "Half a package may be at Half; to remove it: image-store rm Half --endpoint http://one:19080",
         )
@@ -449,7 +468,7 @@ describe("an upload that is stopped", () => {
   it.effect("has last words that name its sessions and the command that ends them", () =>
     run((state) =>
       Effect.gen(function* () {
-        const { fiber } = yield* begun(state, [yield* fileOf("a.bin", BIG)])
+        const { fiber } = yield* begun(state, [yield* fileOf("a.bin", LONG)])
         const [session] = yield* (yield* Emulator).sessions
         expect(lastWords()).toBe(
           `Stopped at once. 1 upload session is left, and recorded:\n  ${session!.sessionId}  a.bin\n` +
@@ -464,8 +483,8 @@ describe("an upload that is stopped", () => {
   it.effect("by its deadline cleans up and fails by 1", () =>
     run((state) =>
       Effect.gen(function* () {
-        const args = ["--deadline", "1m", "--chunk-size", "100", "--concurrency", "1"]
-        const file = yield* upload(state, [yield* fileOf("a.bin", BIG), ...args])
+        const args = ["--deadline", "1m", ...CHUNKS, "--concurrency", "1"]
+        const file = yield* upload(state, [yield* fileOf("a.bin", LONG), ...args])
         expect(file).toMatchObject({ code: 1, out: "" })
         expect(file.err).toContain("The upload has reached its deadline of 1 min 0 s: cleaning up")
         expect(file.err).toContain(
@@ -473,7 +492,7 @@ describe("an upload that is stopped", () => {
         )
         expect(file.err.split("\n").at(-1)).toBe("The upload has reached its deadline of 1 min 0 s")
         expect(yield* outcome).toEqual(NOTHING)
-        const folder = yield* upload(state, [yield* folderOf(bigShop), ...args])
+        const folder = yield* upload(state, [yield* folderOf({ ...shop, "Web/Code/web.exe": LONG }), ...args])
         expect(folder.code).toBe(1)
         expect(folder.err).toContain("Nothing is left: what had come of the package was removed from Shop")
         expect(yield* outcome).toEqual(NOTHING)
