@@ -48,7 +48,7 @@ export class Host extends Base {
             () => absent(`${path} cannot be read`),
           )
           : absent(`${path} must not be read`),
-      ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
+      ask: process.stdin.isTTY && process.stderr.isTTY ? askOn(process.stdin, process.stderr) : undefined,
       transport: ClusterHttpClient.layer,
     }
   })
@@ -65,16 +65,22 @@ const absentOnce = () => {
     })
 }
 
-/** The terminal stays as it is, not raw, so that Ctrl-C is a signal like any other. */
-const ask = (question: string): Effect.Effect<boolean> =>
-  Effect.async((resume) => {
-    const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false })
-    process.stderr.write(`${question} [y/N] `)
-    const settle = (yes: boolean) => {
-      resume(Effect.succeed(yes))
-      lines.close()
-    }
-    lines.once("line", (line) => settle(/^y(es)?$/i.test(line.trim())))
-    lines.once("close", () => settle(false))
-    return Effect.sync(() => lines.close())
-  })
+/** Asks on a terminal. It stays as it is, not raw, so that Ctrl-C is a signal like any other. */
+export const askOn =
+  (input: NodeJS.ReadableStream, output: NodeJS.WritableStream) =>
+  (question: string): Effect.Effect<boolean> =>
+    Effect.async((resume) => {
+      const lines = createInterface({ input, output, terminal: false })
+      output.write(`${question} [y/N] `)
+      let answer: string | undefined
+      lines.once("line", (line) => {
+        answer = line
+        lines.close()
+      })
+      lines.once("close", () => {
+        // The input came to its end, or it was Ctrl-C: the line of the question is still open.
+        if (answer === undefined) output.write("\n")
+        resume(Effect.succeed(/^y(es)?$/i.test(answer?.trim() ?? "")))
+      })
+      return Effect.sync(() => lines.close())
+    })
