@@ -27,7 +27,9 @@ export interface Invocation {
 export const parse = ({ options, words }: Arranged): Effect.Effect<Invocation, CliError> =>
   Effect.gen(function* () {
     const command = find(words)
-    if (command === undefined) return yield* CliError.usage(noCommand(words))
+    if (command === undefined) {
+      return yield* CliError.usage(noCommand(words[0] === "help" ? words.slice(1) : words))
+    }
     const name = command.words.join(" ")
     const takes = optionsOf(command)
     const foreign = options.find(([option]) => !(option in takes))

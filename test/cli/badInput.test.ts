@@ -47,6 +47,12 @@ describe("wrong use", () => {
   refused("a word that is no command", ["sesion"], /did you mean session\?/)
   refused("half a command", ["session"], /needs one of delete, show, list, commit/)
   refused("half a command with a slip", ["session", "dlete", S], /did you mean delete\?/)
+  refused(
+    "help on what is no command",
+    ["help", "sesion"],
+    /There is no command "sesion"; did you mean session/,
+  )
+  refused("help on half a command with a slip", ["help", "session", "dlete"], /did you mean delete\?/)
   refused("a word too many", ["session", "show", S, "more", ...AT], /"more" is one argument too many/)
   refused("an option of another command", ["ls", "--yes", ...AT], /"ls" takes no option --yes/)
   refused("a cluster for the emulator", ["emulator", ...AT], /"emulator" takes no option --endpoint/)

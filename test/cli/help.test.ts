@@ -34,6 +34,16 @@ describe("help", () => {
     await expect(front(["session", "--help"])!).toMatchFileSnapshot("./help/session.txt")
   })
 
+  it("is also what the word help asks for", () => {
+    expect(front(["help"])).toBe(front([]))
+    expect(front(["help", "session"])).toBe(front(["session", "--help"]))
+    for (const { words } of commands) expect(front(["help", ...words])).toBe(front([...words, "--help"]))
+    expect(front(["help", "rm", "--help"])).toBe(front(["rm", "--help"]))
+    expect(front(["help", "nonsense"])).toBeUndefined()
+    expect(front(["help", "session", "nonsense"])).toBeUndefined()
+    expect(front(["ls", "help"])).toBeUndefined()
+  })
+
   it("comes before everything else on the line, but not after --", () => {
     expect(front(["rm", "a", "--yes", "-h"])).toBe(front(["rm", "--help"]))
     expect(front(["rm", "--", "--help"])).toBeUndefined()
