@@ -27,17 +27,22 @@ export const readSize = (option: string, text: string): Effect.Effect<number, Cl
     : CliError.usage(`--${option} "${text}" is no size: write bytes, or such as 512KiB or 8MiB`)
 }
 
-const TIME = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/
+const NUMBER = String.raw`(\d+(?:\.\d+)?) ?`
+const TIME = new RegExp(
+  `^(?:${NUMBER}(?:h|hrs?|hours?))? ?(?:${NUMBER}(?:m|mins?|minutes?))? ?(?:${NUMBER}(?:s|secs?|seconds?))?$`,
+)
 /** Timers do not run longer. */
 const LONGEST = 24 * 24 * 3600
 
-/** Seconds: `90s`, `30m`, `1h30m`. */
+/** Seconds: `90s`, `30 minutes`, `1h30m`. */
 export const readTime = (option: string, text: string): Effect.Effect<number, CliError> => {
   const [, hours = 0, minutes = 0, seconds = 0] = TIME.exec(text.trim().toLowerCase()) ?? []
   const all = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)
-  return all > 0 && all <= LONGEST
+  return all > LONGEST
+    ? CliError.usage(`--${option} goes up to 576h, not ${text}`)
+    : all > 0
     ? Effect.succeed(all)
-    : CliError.usage(`--${option} "${text}" is no time: write such as 90s, 30m or 1h30m, up to 576h`)
+    : CliError.usage(`--${option} "${text}" is no time: write such as 90s, 30 minutes or 1h30m`)
 }
 
 /** A time to the second: `0.4 s`, `12 s`, `2 min 5 s`, `1 h 30 min`. */

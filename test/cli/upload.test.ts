@@ -319,13 +319,18 @@ describe("upload refuses", () => {
       new RegExp(`^--chunk-size goes from 64KiB to 1GiB, not ${size}$`, "m"),
     )
   }
-  for (const time of ["0s", "30", "soon", "1m1h", "-5s", "600h"]) {
+  for (const time of ["0s", "30", "soon", "1m1h", "-5s", "1 hour and a half", "m", "30mm", "1h 30"]) {
     refused(
       `the deadline ${time}`,
       ["FILE", `--deadline=${time}`],
       /--deadline ".*" is no time: write such as/,
     )
   }
+  refused(
+    "a deadline that no timer reaches",
+    ["FILE", "--deadline", "600h"],
+    /--deadline goes up to 576h, not 600h/,
+  )
   refused("to compress a file", ["FILE", "--compress"], /--compress is for packages/)
   refused("to do half a thing on failure", ["FILE", "--on-failure", "cry"], /one of remove, keep/)
   refused("a path that cannot be stored", ["FILE", "App/"], /a name between separators is empty/)
