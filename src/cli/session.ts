@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { deleteUploadSession } from "../deleteUploadSession.ts"
 import { FabricClient } from "../FabricClient.ts"
-import type { FabricError } from "../FabricError.ts"
+import { FabricError } from "../FabricError.ts"
 import type { UploadSession } from "../UploadSession.ts"
 import { commitUploadSession, getUploadSession, getUploadSessions } from "../uploadSessions.ts"
 import { CliError } from "./CliError.ts"
@@ -42,34 +42,50 @@ export const commit = (
   Effect.gen(function* () {
     const { note, result } = yield* Output
     const sessionId = params["session-id"]
-    yield* Effect.tapError(commitUploadSession({ sessionId }), (error) => whyNot(error, sessionId))
+    yield* Effect.catchAll(
+      commitUploadSession({ sessionId }),
+      (error) => Effect.flatMap(explained(error, sessionId), Effect.fail),
+    )
     yield* result(`Committed upload session ${sessionId}.`, { sessionId, committed: true })
     const next = `image-store session delete ${sessionId}`
     yield* note(`Its chunks still take space on the cluster. To free it: ${next}`, { next })
   })
 
-/** The cluster refuses an unknown session and one with gaps by the same words (protocol.md 4.5). */
-const whyNot = (
-  { reason }: FabricError,
+/** The cluster refuses an unknown session and one with gaps by the same words (protocol.md 4.5): a look tells which. */
+const explained = (
+  error: FabricError,
   sessionId: string,
-): Effect.Effect<void, never, FabricClient | Output> =>
-  reason._tag === "Rejected" && reason.code === "E_INVALIDARG"
-    ? Effect.gen(function* () {
-      const { note } = yield* Output
-      const session = yield* getUploadSession({ sessionId })
-      const expected = Option.match(session, { onNone: () => undefined, onSome: ({ expected }) => expected })
-      yield* note(
-        expected === undefined
-          ? "The cluster does not know this session."
-          : expected.length > 0
-          ? `The session still misses ${
-            count(expected.length, "range")
-          }: image-store session show ${sessionId}`
-          : "The session misses nothing, so its chunks do not make up the file's size: delete it and upload again.",
-        { session: Option.getOrNull(session) },
-      )
-    }).pipe(Effect.ignore)
-    : Effect.void
+): Effect.Effect<FabricError, never, FabricClient> => {
+  const { action, attempts, endpoint, operation, reason } = error
+  if (reason._tag !== "Rejected" || reason.code !== "E_INVALIDARG") return Effect.succeed(error)
+  return Effect.match(getUploadSession({ sessionId }), {
+    onFailure: () => error,
+    onSuccess: (session) =>
+      new FabricError({
+        operation,
+        action,
+        attempts,
+        endpoint,
+        reason: { ...reason, detail: whyNot(session, sessionId) },
+      }),
+  })
+}
+
+const whyNot = (session: Option.Option<UploadSession>, sessionId: string): string =>
+  Option.match(session, {
+    onNone: () => `it does not know this session: ${GONE}`,
+    onSome: ({ expected }) =>
+      expected.length > 0
+        ? `the session still misses ${
+          count(expected.length, "range")
+        }; see image-store session show ${sessionId}`
+        : "the session misses nothing, so its chunks do not make up the file's size; delete it and upload again",
+  })
+
+/** How a session comes to be unknown. */
+const GONE =
+  "it was deleted, or it has expired 30 minutes after its last chunk, or the cluster's primary moved, " +
+  "which loses all sessions"
 
 /** `session show` */
 export const show = (
@@ -82,8 +98,7 @@ export const show = (
     if (Option.isNone(session)) {
       const { endpoint } = yield* FabricClient
       return yield* CliError.failed(
-        `There is no upload session ${sessionId} at ${endpoint()}: it was deleted, or it has expired ` +
-          `30 minutes after its last chunk, or the cluster's primary moved, which loses all sessions`,
+        `There is no upload session ${sessionId} at ${endpoint()}: ${GONE}`,
       )
     }
     yield* result(describe(session.value), session.value)

@@ -155,9 +155,21 @@ describe("session commit", () => {
       yield* chunk("App/a.bin", S, "0-4999/20000", 5000)
       const gaps = yield* imageStore(`session commit ${S} ${AT}`)
       expect(gaps.code).toBe(1)
-      expect(gaps.err).toContain("The session still misses 1 range")
+      expect(gaps.err.split("\n").at(-1)).toBe(
+        `Cannot commit upload session ${S} at one:19080: the cluster answered 400 E_INVALIDARG: ` +
+          `the session still misses 1 range; see image-store session show ${S}`,
+      )
       const unknown = yield* imageStore(`session commit ${T} ${AT}`)
       expect(unknown.code).toBe(1)
-      expect(unknown.err).toContain("The cluster does not know this session")
+      expect(unknown.err.split("\n").at(-1)).toBe(
+        `Cannot commit upload session ${T} at one:19080: the cluster answered 400 E_INVALIDARG: ` +
+          "it does not know this session: it was deleted, or it has expired 30 minutes after its last chunk, " +
+          "or the cluster's primary moved, which loses all sessions",
+      )
+      const json = yield* imageStore(`session commit ${T} ${AT} --json`)
+      expect(JSON.parse(json.err.split("\n").at(-1)!).error).toMatchObject({
+        operation: "CommitImageStoreUploadSession",
+        reason: { _tag: "Rejected", status: 400, code: "E_INVALIDARG" },
+      })
     }).pipe(Effect.provide(Emulator.layer())))
 })
