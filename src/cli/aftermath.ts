@@ -9,11 +9,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
+import { isLeft } from "../adopt.ts"
 import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError } from "../FabricError.ts"
 import { listContent } from "../ImageStore.ts"
 import type { PackageEvent } from "../PackageEvent.ts"
 import { findFile } from "../settleCommit.ts"
+import { UploadJournal } from "../UploadJournal.ts"
 import type { Sessions } from "./journal.ts"
 import { Output } from "./Output.ts"
 import { at } from "./shell.ts"
@@ -67,12 +69,37 @@ export const aftermath = (
     const text = [
       content.text === undefined
         ? undefined
-        : `${nothing ? "Nothing is left: " : ""}${content.text}${deleted}.`,
+        : `${
+          nothing
+            ? `Nothing is left: ${content.text}`
+            : sentence(content.text, job.destination ?? facts.planned?.path)
+        }${deleted}.`,
       recorded.size === 0 ? undefined : remains(facts),
     ].filter((line) => line !== undefined).join("\n")
     if (text === "") return
     yield* note(text, { message: text, left: { content: content.left, sessions: [...recorded.keys()] } })
   })
+
+/** Begins with a capital letter, unless it begins with a name. */
+const sentence = (text: string, name = ""): string =>
+  name !== "" && text.startsWith(name) ? text : text[0]!.toUpperCase() + text.slice(1)
+
+/** Reminds of sessions of this cluster that earlier runs left. The records tell: nothing is asked of the cluster. */
+export const reminder = ({ origins, sessions }: Facts): Effect.Effect<void, never, UploadJournal | Output> =>
+  Effect.gen(function* () {
+    const { note } = yield* Output
+    const { entries } = yield* UploadJournal
+    const others = (yield* entries).filter((entry) =>
+      !sessions.recorded.has(entry.sessionId) && entry.endpoints.some((origin) => origins.includes(origin))
+    )
+    const { length } = yield* Effect.filter(others, isLeft)
+    if (length === 0) return
+    yield* note(
+      `${count(length, "upload session")} of earlier runs ${length === 1 ? "is" : "are"} still recorded; ` +
+        `to end ${length === 1 ? "it" : "them"}: image-store session clean ${at(origins)}`,
+      { recorded: length },
+    )
+  }).pipe(Effect.ignore)
 
 interface Content {
   readonly text: string | undefined
@@ -108,15 +135,17 @@ const contentOf = (
   if (planned === undefined) {
     return Effect.succeed({ text: interrupted ? "no file was sent" : undefined, left: false })
   }
+  const stays = `what has come so far stays at ${destination}${
+    planned.overwrites ? ", in a mix with what was there before" : ""
+  }`
   const marker = looking(
     hasMarker(destination),
     (marked): Content =>
       marked ? { text: `${destination} is complete, or as it was before`, left: undefined } : {
-        text: `what has come so far stays at ${destination}, without its _.dir mark: ` +
-          "nobody can provision it before it is uploaded again",
+        text: `${stays}, without its _.dir mark: nobody can provision it before it is uploaded again`,
         left: true,
       },
-    { text: `what has come so far stays at ${destination}`, left: undefined },
+    { text: stays, left: undefined },
   )
   if (planned.overwrites || job.onFailure === "keep") return marker
   return looking(

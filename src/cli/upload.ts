@@ -23,7 +23,7 @@ import { UploadDeadline } from "../UploadDeadline.ts"
 import { uploadFile, validated } from "../uploadFile.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { uploadPackage } from "../uploadPackage.ts"
-import { aftermath, type Facts, half, type Job, remains } from "./aftermath.ts"
+import { aftermath, type Facts, half, type Job, remains, reminder } from "./aftermath.ts"
 import { CliError } from "./CliError.ts"
 import { Display, Drawing, during } from "./Display.ts"
 import { Host } from "./Host.ts"
@@ -57,6 +57,8 @@ interface Params {
 }
 
 interface Plan extends Job {
+  /** The last name of the source. */
+  readonly source: string
   readonly events: Stream.Stream<PackageEvent, PackageUploadError, FabricClient | UploadJournal>
   /** Seconds for all of it. */
   readonly deadline: number | undefined
@@ -78,7 +80,8 @@ export const upload = (
 
 const planOf = (params: Params): Effect.Effect<Plan, CliError | SourceError> =>
   Effect.gen(function* () {
-    const { compress, concurrency, source } = params
+    const { compress, concurrency, source: given } = params
+    const source = basename(resolve(given))
     if (concurrency !== undefined && (concurrency < 1 || concurrency > MOST_REQUESTS)) {
       return yield* CliError.usage(`--concurrency goes from 1 to ${MOST_REQUESTS}, not ${concurrency}`)
     }
@@ -98,20 +101,21 @@ const planOf = (params: Params): Effect.Effect<Plan, CliError | SourceError> =>
       cleanStale: params["clean-stale"],
       validate: !params["no-validate"],
     } as const
-    if (yield* isPackage(source)) {
-      const events = uploadPackage(source, params.destination, options)
-      return { kind: "package", destination: params.destination, onFailure, deadline, events }
+    if (yield* isPackage(given)) {
+      const events = uploadPackage(given, params.destination, options)
+      return { kind: "package", source, destination: params.destination, onFailure, deadline, events }
     }
     if (compress) {
-      return yield* CliError.usage(`--compress is for packages, and ${source} is a single file`)
+      return yield* CliError.usage(`--compress is for packages, and ${given} is a single file`)
     }
-    const destination = params.destination ?? basename(resolve(source))
+    const destination = params.destination ?? source
     return {
       kind: "file",
+      source,
       destination,
       onFailure,
       deadline,
-      events: uploadFile(source, destination, options),
+      events: uploadFile(given, destination, options),
     }
   })
 
@@ -145,7 +149,7 @@ type Note = Context.Tag.Service<Output>["note"]
 
 /** Runs a plan to its end, which comes only after the clean-up. */
 const run = (
-  { deadline, events, ...job }: Plan,
+  { deadline, events, source, ...job }: Plan,
   sessions: Sessions,
 ): Effect.Effect<void, CliError | PackageUploadError, FabricClient | UploadJournal | Host | Output> =>
   Effect.gen(function* () {
@@ -164,7 +168,13 @@ const run = (
         if (event._tag === (job.kind === "file" ? "FileUploaded" : "PackageUploaded")) {
           summary = event as Summary
         }
-        return json ? Console.log(JSON.stringify({ ...event, ...nextOf(event) })) : tell(event, note)
+        if (json) return Console.log(JSON.stringify({ ...event, ...nextOf(event) }))
+        return event._tag === "FileStarted" && job.kind === "file"
+          ? Effect.zipRight(
+            note(`Uploading ${source} to ${event.path}: ${size(event.size)}`, {}),
+            tell(event, note),
+          )
+          : tell(event, note)
       })
 
     const story = Effect.uninterruptibleMask((restore) =>
@@ -214,9 +224,12 @@ const run = (
       }${half(job, facts)}`
       return json ? JSON.stringify({ stopped: message, sessions: [...sessions.recorded.keys()] }) : message
     }
-    yield* withLastWords(words, view.around(story))
-    if (summary !== undefined && !json) yield* result(describe(summary), summary)
-    if (sessions.recorded.size > 0) yield* note(remains(facts), { left: [...sessions.recorded.keys()] })
+    const told = Effect.gen(function* () {
+      yield* withLastWords(words, view.around(story))
+      if (summary !== undefined && !json) yield* result(describe(summary), summary)
+      if (sessions.recorded.size > 0) yield* note(remains(facts), { left: [...sessions.recorded.keys()] })
+    })
+    yield* Effect.ensuring(told, reminder(facts))
   })
 
 interface View {

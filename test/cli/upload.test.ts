@@ -5,7 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { mkdir, readdir, writeFile } from "node:fs/promises"
+import { hostname } from "node:os"
 import { join } from "node:path"
+import process from "node:process"
 import { vi } from "vitest"
 import { Display } from "../../src/cli/Display.ts"
 import { lastWords } from "../../src/cli/lastWords.ts"
@@ -221,8 +223,21 @@ describe("upload of a package", () => {
           "keep",
         ])
         expect(ran.code).toBe(1)
-        expect(ran.err).toMatch(/what has come so far stays at Shop, without its _\.dir mark/)
+        expect(ran.err).toMatch(/^What has come so far stays at Shop, without its _\.dir mark/m)
         expect(yield* outcome).toMatchObject({ sessions: 0, staged: 0 })
+      })
+    ))
+
+  it.effect("that fails over another one leaves a mix, and says so", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* upload(state, [yield* folderOf(shop)])
+        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" } as never)
+        const ran = yield* upload(state, [yield* folderOf(bigShop), ...CHUNKS])
+        expect(ran.code).toBe(1)
+        expect(ran.err).toMatch(
+          /^What has come so far stays at Shop, in a mix with what was there before, without its _\.dir mark: /m,
+        )
       })
     ))
 })
@@ -234,6 +249,7 @@ describe("upload of a file", () => {
         const file = yield* fileOf("a.bin", BIG)
         const ran = yield* upload(state, [file, ...CHUNKS])
         expect(ran.code).toBe(0)
+        expect(ran.err).toContain("\nUploading a.bin to a.bin: 192 KiB")
         expect(ran.out).toMatch(
           /^Uploaded a file\.\n\nStore path {2}a\.bin\nSize {8}192 KiB \(196608 bytes\)\nTime /,
         )
@@ -369,6 +385,67 @@ describe("the journal of uploads", () => {
         )
         expect(ran.code).toBe(0)
         expect(yield* Effect.promise(() => readdir(join(home, ".local", "state")))).toEqual(["effect-fabric"])
+      })
+    ))
+})
+
+describe("sessions that earlier runs left", () => {
+  /** Records a session as a process did that is over by now. */
+  const leave = (state: string, sessionId: string, endpoint: string, owner: string) =>
+    Effect.promise(async () => {
+      const folder = join(state, "effect-fabric", "image-store")
+      await mkdir(folder, { recursive: true })
+      const record = {
+        format: 1,
+        sessionId,
+        endpoints: [endpoint],
+        path: "Other/b.bin",
+        size: 10,
+        chunkSize: 5,
+        source: "b.bin",
+        state: "open",
+        hashes: {},
+        quietAt: 0,
+        touched: 0,
+      }
+      await writeFile(
+        join(folder, `${sessionId}.${owner}@${hostname()}.session`),
+        JSON.stringify(record) + "\n",
+      )
+    })
+  const ids = [1, 2, 3, 4].map((n) => `4a2340e8-d8d8-497c-95fe-cdaa1052f33${n}`)
+  const DEAD = "999999999-0"
+
+  it.effect("are counted at the end, whether it is a good one or not, without a request", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const file = yield* fileOf("a.bin", BIG)
+        yield* leave(state, ids[0]!, "http://one:19080", DEAD)
+        const one = yield* upload(state, [file])
+        expect(one.code).toBe(0)
+        expect(one.err.split("\n").at(-1)).toBe(
+          "1 upload session of earlier runs is still recorded; " +
+            "to end it: image-store session clean --endpoint http://one:19080",
+        )
+        yield* leave(state, ids[1]!, "http://one:19080", DEAD)
+        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFile" } as never)
+        const two = yield* upload(state, [file])
+        expect(two.code).toBe(1)
+        expect(two.err.split("\n").at(-2)).toMatch(
+          /^2 upload sessions of .* are still recorded; to end them: /,
+        )
+        const asked = (yield* (yield* Emulator).requests).map(({ url }) => url)
+        expect(asked.filter((url) => ids.some((id) => url.includes(id)))).toEqual([])
+      })
+    ))
+
+  it.effect("are not counted where they are of another cluster, or somebody is at work on them", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* leave(state, ids[2]!, "http://two:19080", DEAD)
+        yield* leave(state, ids[3]!, "http://one:19080", `${process.ppid}-${Date.now()}`)
+        const ran = yield* upload(state, [yield* fileOf("a.bin", BIG)])
+        expect(ran).toMatchObject({ code: 0, err: expect.not.stringContaining("recorded") })
       })
     ))
 })
