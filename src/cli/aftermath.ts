@@ -43,6 +43,11 @@ export const remains = ({ origins, sessions }: Facts): string =>
     sessions.recorded.size === 1 ? "it" : "them"
   }: image-store session clean ${at(origins)}`
 
+/** The same for programs. `content`: whether something of the upload is in the store, as far as that is known. */
+export const leftOf = ({ recorded }: Sessions, content?: boolean): object => ({
+  left: { content, sessions: [...recorded.keys()] },
+})
+
 /** Where half a package may be when nobody has looked any more. */
 export const half = ({ kind, onFailure }: Job, { origins, planned }: Facts): string =>
   kind === "file" || planned === undefined || planned.overwrites || onFailure === "keep"
@@ -77,7 +82,11 @@ export const aftermath = (
       recorded.size === 0 ? undefined : remains(facts),
     ].filter((line) => line !== undefined).join("\n")
     if (text === "") return
-    yield* note(text, { message: text, left: { content: content.left, sessions: [...recorded.keys()] } })
+    yield* note(
+      text,
+      leftOf(facts.sessions, content.left),
+      nothing ? undefined : "warning",
+    )
   })
 
 /** Begins with a capital letter, unless it begins with a name. */

@@ -7,7 +7,7 @@ import type { OptionSpecs, Params } from "./Spec.ts"
 
 /** Options of every command. */
 export const everywhere = {
-  json: { kind: "flag", summary: "Print JSON, for programs; errors become JSON on stderr" },
+  json: { kind: "flag", summary: "Print JSON, for programs; on stderr a document a line" },
   "log-level": {
     kind: "choice",
     value: "LEVEL",

@@ -27,10 +27,12 @@ export const report = (
   return Effect.as(
     Effect.flatMap(
       Output,
-      ({ note }) =>
-        note(debug === undefined ? text : `${text}\n\n${debug}`, {
-          error: { message: text, exitCode, ...detailsOf(error), ...(debug === undefined ? {} : { debug }) },
-        }),
+      ({ json, note }) =>
+        note(
+          json || debug === undefined ? text : `${text}\n\n${debug}`,
+          { error: { exitCode, ...detailsOf(error), ...(debug === undefined ? {} : { debug }) } },
+          "error",
+        ),
     ),
     exitCode,
   )

@@ -23,13 +23,13 @@ import { UploadDeadline } from "../UploadDeadline.ts"
 import { uploadFile, validated } from "../uploadFile.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { uploadPackage } from "../uploadPackage.ts"
-import { aftermath, type Facts, half, type Job, remains, reminder } from "./aftermath.ts"
+import { aftermath, type Facts, half, type Job, leftOf, remains, reminder } from "./aftermath.ts"
 import { CliError } from "./CliError.ts"
 import { Display, Drawing, during } from "./Display.ts"
 import { Host } from "./Host.ts"
 import { journal, Sessions } from "./journal.ts"
 import { withLastWords } from "./lastWords.ts"
-import { Output } from "./Output.ts"
+import { jsonLine, Output } from "./Output.ts"
 import { Progress } from "./progress.ts"
 import { readSize, readTime, time } from "./quantities.ts"
 import { count, moment, size } from "./sizes.ts"
@@ -222,12 +222,12 @@ const run = (
       const message = `Stopped at once. ${
         sessions.recorded.size === 0 ? "No upload session is recorded." : remains(facts)
       }${half(job, facts)}`
-      return json ? JSON.stringify({ stopped: message, sessions: [...sessions.recorded.keys()] }) : message
+      return json ? jsonLine(new Date(), "warning", message, leftOf(sessions)) : message
     }
     const told = Effect.gen(function* () {
       yield* withLastWords(words, view.around(story))
       if (summary !== undefined && !json) yield* result(describe(summary), summary)
-      if (sessions.recorded.size > 0) yield* note(remains(facts), { left: [...sessions.recorded.keys()] })
+      if (sessions.recorded.size > 0) yield* note(remains(facts), leftOf(sessions), "warning")
     })
     yield* Effect.ensuring(told, reminder(facts))
   })

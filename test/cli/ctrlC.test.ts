@@ -86,7 +86,8 @@ describe("Ctrl-C", () => {
       assert.strictEqual(code, 130)
       assert.notInclude(out, "FileUploaded")
       const notes = err.trim().split("\n").map((line) => JSON.parse(line))
-      assert.deepInclude(notes, {
+      assert.deepInclude(notes.map(({ time: _, ...note }) => note), {
+        level: "info",
         message: "Nothing is left: a.bin is as it was before, and 1 upload session was deleted.",
         left: { content: false, sessions: [] },
       })
@@ -115,8 +116,8 @@ describe("Ctrl-C", () => {
         const words = `Stopped at once. 1 upload session is left, and recorded:\n  ${sessionId}  a.bin\n` +
           `To end it: image-store session clean --endpoint ${url}`
         if (json) {
-          const last = err.trim().split("\n").at(-1)!
-          assert.deepStrictEqual(JSON.parse(last), { stopped: words, sessions: [sessionId] })
+          const { time: _, ...last } = JSON.parse(err.trim().split("\n").at(-1)!)
+          assert.deepStrictEqual(last, { level: "warning", message: words, left: { sessions: [sessionId] } })
         } else assert.isTrue(err.endsWith(`\n${words}\n`), err)
 
         const [, ...command] = words.split("To end it: ")[1]!.split(" ")

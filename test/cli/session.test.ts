@@ -39,12 +39,21 @@ describe("session delete", () => {
       yield* chunk("App/a.bin", S, "0-4999/20000", 5000)
       const done = yield* imageStore(`session delete ${S} --json ${AT}`)
       expect(JSON.parse(done.out)).toEqual({ sessionId: S, deleted: true })
-      expect(JSON.parse(done.err)).toEqual({ cluster: ["http://one:19080"], from: "--endpoint" })
+      const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+      expect(JSON.parse(done.err)).toEqual({
+        time,
+        level: "info",
+        message: "Cluster: http://one:19080 (from --endpoint)",
+        cluster: ["http://one:19080"],
+        from: "--endpoint",
+      })
       const failed = yield* imageStore(`session delete ${S} --json ${AT}`)
       expect(failed.out).toBe("")
       expect(JSON.parse(failed.err.split("\n")[1]!)).toEqual({
+        time,
+        level: "error",
+        message: expect.stringContaining("404 NotFound"),
         error: {
-          message: expect.stringContaining("404 NotFound"),
           exitCode: 1,
           operation: "DeleteImageStoreUploadSession",
           endpoint: "one:19080",

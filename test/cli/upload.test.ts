@@ -135,7 +135,13 @@ describe("upload of a package", () => {
           removed: [],
           next: "sfctl application provision --application-type-build-path Shop",
         })
-        expect(jsonLines(ran.err)).toEqual([{ cluster: ["http://one:19080"], from: "--endpoint" }])
+        expect(jsonLines(ran.err)).toEqual([{
+          time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+          level: "info",
+          message: "Cluster: http://one:19080 (from --endpoint)",
+          cluster: ["http://one:19080"],
+          from: "--endpoint",
+        }])
       })
     ))
 
@@ -149,9 +155,10 @@ describe("upload of a package", () => {
         expect(ran.err).toContain("a:b.txt")
         expect(ran.err).not.toContain("    at ")
         const json = yield* upload(state, [folder, "--json"])
-        expect(jsonLines(json.err).at(-1).error).toMatchObject({
-          exitCode: 1,
-          problems: [expect.any(String), expect.any(String)],
+        expect(jsonLines(json.err).at(-1)).toMatchObject({
+          level: "error",
+          message: expect.stringContaining("a:b.txt"),
+          error: { exitCode: 1, problems: [expect.any(String), expect.any(String)] },
         })
         expect(yield* outcome).toEqual(NOTHING)
       })
@@ -277,6 +284,31 @@ describe("upload of a file", () => {
           sent: BIG.length,
           retries: 0,
         })
+      })
+    ))
+
+  it.effect("says everything on stderr in one shape for programs, warnings and what is logged too", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const records = join(state, "effect-fabric", "image-store")
+        yield* Effect.promise(() => mkdir(records, { recursive: true }))
+        yield* Effect.promise(() => writeFile(join(records, "x.1-1@h.session"), "no record"))
+        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" } as never)
+        const file = yield* fileOf("a.bin", BIG)
+        const ran = yield* upload(state, [file, ...CHUNKS, "--json", "--log-level", "debug"])
+        const lines = jsonLines(ran.err)
+        for (const line of lines) {
+          expect(line).toMatchObject({ time: expect.any(String), message: expect.stringMatching(/./) })
+        }
+        expect(lines.map(({ level }) => level)).toEqual(expect.arrayContaining(["info", "warning", "error"]))
+        expect(lines.find(({ level }) => level === "warning").message).toContain("put aside")
+        expect(lines.find((line) => "left" in line)).toMatchObject({
+          level: "info",
+          message: "Nothing is left: a.bin is as it was before, and 1 upload session was deleted.",
+          left: { content: false, sessions: [] },
+        })
+        expect(lines.at(-1).error.debug).toContain("    at ")
+        expect(lines.at(-1).message).not.toContain("    at ")
       })
     ))
 
