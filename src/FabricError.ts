@@ -199,7 +199,7 @@ const explain = (reason: FabricErrorReason, operation: string): string => {
           ? "check the address, the port (the gateway's is 19080) and the network"
           : "the request may have reached the cluster")
     case "Untrusted":
-      return `no secure connection (${reason.code}: ${reason.detail}); ${reason.hint}`
+      return `no secure connection (${reason.code}: ${plain(reason.detail)}); ${reason.hint}`
     case "TimedOut":
       return `no answer within ${reason.seconds} s; the request may have reached the cluster`
     case "Unauthenticated":
@@ -211,6 +211,12 @@ const explain = (reason: FabricErrorReason, operation: string): string => {
     case "SessionsUnsupported":
       return "this is a Linux cluster, whose gateway has no upload sessions; upload files by single requests"
   }
+}
+
+/** What matters of a line of OpenSSL: not its numbers, functions and files. */
+const plain = (detail: string): string => {
+  const [, words] = /SSL routines:[^:]*:([^:)\n]+)/.exec(detail) ?? []
+  return words === undefined ? detail : words.replaceAll("_", " ").toLowerCase()
 }
 
 const explainRejection = (

@@ -83,6 +83,24 @@ describe("FabricError", () => {
     ])
   })
 
+  it("says in plain words what OpenSSL says in its own, on each runtime", () => {
+    const details = [
+      "write EPROTO 80CC53D0A47F0000:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:" +
+      "../deps/openssl/openssl/ssl/record/ssl3_record.c:350:\n",
+      "error:0A00010B:SSL routines::wrong version number",
+      "received corrupt message of type InvalidContentType (SSL routines:ssl3_get_record:wrong version number)",
+      "error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER",
+    ]
+    for (const detail of details) {
+      const error = errorOf({ _tag: "Untrusted", code: "EPROTO", detail, hint: "write http://" })
+      assert.strictEqual(
+        error.message,
+        `Cannot delete upload session ${S} at fabric.example:19080: no secure connection ` +
+          "(EPROTO: wrong version number); write http://",
+      )
+    }
+  })
+
   it("looks at the code for not found, never at the status alone", () => {
     assert.isTrue(FabricError.isNotFound(rejected(404, "NotFound")))
     assert.isTrue(FabricError.isNotFound(rejected(404, "FABRIC_E_FILE_NOT_FOUND")))
