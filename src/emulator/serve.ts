@@ -115,6 +115,7 @@ const handler = (
     response.on("error", ignore)
     if (exchange.early !== undefined) return finish(exchange, exchange.early, response)
     let begun = false
+    let whole = false
     /** When the bytes that have come would be through the line. */
     let through = 0
     const begin = () => {
@@ -124,6 +125,7 @@ const handler = (
     }
     // Also where there is no body: an answer that overtakes the end of its request costs more, above all on Deno.
     request.on("end", () => {
+      whole = true
       // The end follows the last bytes at once, pause or no pause.
       const wait = through === 0 ? 0 : through - now()
       if (wait > 0) after(wait, begin)
@@ -146,7 +148,7 @@ const handler = (
       after(wait, () => request.resume())
     })
     request.on("close", () => {
-      if (!begun) exchange.cut()
+      if (!begun && !whole) exchange.cut()
     })
   }
 }

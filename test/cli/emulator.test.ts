@@ -57,23 +57,32 @@ const ended = (line: string) =>
     return { code, err: err.join("\n") }
   })
 
+/** The answer to a request, while the test clock moves on from one who waits to the next. */
+const answerOf = (url: string, init: RequestInit = {}) =>
+  Effect.gen(function* () {
+    const answer = yield* Effect.fork(Effect.promise(() => fetch(url, init)))
+    while ((yield* Fiber.poll(answer))._tag === "None") {
+      yield* Effect.promise(() => new Promise(setImmediate))
+      const [next] = [...yield* TestClock.sleeps()].sort((a, b) => a - b)
+      if (next !== undefined) yield* TestClock.setTime(next)
+    }
+    return yield* answer
+  })
+
 /** How long a PUT takes on the test clock, in milliseconds. */
 const timed = (line: string, size: number) =>
   Effect.gen(function* () {
     const { fiber, url } = yield* start(line)
     const body = new Uint8Array(size)
-    const put = yield* Effect.fork(
-      Effect.promise(() => fetch(`${url}/ImageStore/a?api-version=6.0`, { method: "PUT", body })),
-    )
     const began = yield* TestClock.currentTimeMillis
-    while ((yield* Fiber.poll(put))._tag === "None") {
-      yield* Effect.promise(() => new Promise(setImmediate))
-      const [next] = [...yield* TestClock.sleeps()].sort((a, b) => a - b)
-      if (next !== undefined) yield* TestClock.setTime(next)
-    }
-    assert.strictEqual((yield* put).status, 200)
+    const put = yield* answerOf(`${url}/ImageStore/a?api-version=6.0`, { method: "PUT", body })
+    assert.strictEqual(put.status, 200)
+    const took = (yield* TestClock.currentTimeMillis) - began
+    const listing = yield* answerOf(`${url}/ImageStore?api-version=6.0`)
+    const { StoreFiles } = yield* Effect.promise(() => listing.json())
+    assert.deepStrictEqual(StoreFiles.map(({ FileSize }: { FileSize: string }) => FileSize), [String(size)])
     yield* Fiber.interrupt(fiber)
-    return (yield* TestClock.currentTimeMillis) - began
+    return took
   })
 
 /** By a connection of its own: a client that keeps them repeats by itself what was dropped on one. */
