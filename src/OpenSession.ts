@@ -104,14 +104,16 @@ export class OpenSession {
   }
 
   /**
-   * Brings one range to the cluster. Never sends it again before the cluster was asked and the first try can no
-   * longer arrive. `hash` is kept for a resume. When it is interrupted, what is under way gets 10 seconds to finish.
+   * Sends one range. `hash` is kept for a resume. When it is interrupted, what is under way gets 10 seconds to finish.
+   *
+   * `true`: the cluster has it. `false`: its answer was lost, and it has not arrived by now; it must not be sent again
+   * before {@link OpenSession.settle} has said that it will not.
    */
   put(
     range: ByteRange,
     bytes: Uint8Array,
     hash: string,
-  ): Effect.Effect<void, FabricError | JournalError, FabricClient> {
+  ): Effect.Effect<boolean, FabricError | JournalError, FabricClient> {
     const { path, size } = this.#entry
     const send = Effect.flatMap(
       secondsLeft(CHUNK_TIMEOUT),
@@ -130,7 +132,9 @@ export class OpenSession {
         ),
     )
 
-    const attempt = (repeat: number): Effect.Effect<void, FabricError | JournalError, FabricClient> =>
+    const attempt = (
+      repeat: number,
+    ): Effect.Effect<boolean, FabricError | JournalError, FabricClient> =>
       Effect.flatMap(Effect.zipRight(this.#hooks.sending(range), send), (result) => {
         if (Either.isRight(result)) return this.#arrived(range)
         const error = result.left
@@ -138,7 +142,7 @@ export class OpenSession {
         if (isRangeRefusal(error)) {
           return Effect.flatMap(
             this.#has(range),
-            (has) => has ? this.#arrived(range) : this.#break({ _tag: "Useless", error }),
+            (has) => has ? Effect.succeed(true) : this.#break({ _tag: "Useless", error }),
           )
         }
         if (
@@ -152,27 +156,31 @@ export class OpenSession {
         }
         // The primary moved between the gateway's look and the chunk (protocol.md 4.3): the next one opens the session again.
         if (!error.isRetryable && !error.isNotFound) return error
-        // How long a dead run's last request may be under way is reckoned from what it wrote last.
-        const again = Effect.zipRight(this.#touch, Effect.suspend(() => attempt(repeat + 1)))
         const wait = Effect.zipRight(this.#hooks.retried(error), this.#patience.wait(repeat, error))
-        if (!mayArrive(reason)) return Effect.zipRight(wait, again)
-        return Effect.zipRight(wait, unlessArrived(again))
+        return mayArrive(reason)
+          ? Effect.zipRight(wait, this.#has(range))
+          // How long a dead run's last request may be under way is reckoned from what it wrote last.
+          : wait.pipe(
+            Effect.zipRight(this.#touch),
+            Effect.zipRight(Effect.suspend(() => attempt(repeat + 1))),
+          )
       })
 
-    /** Looks, and once more when nothing can arrive any more. */
-    const unlessArrived = (send: Effect.Effect<void, FabricError | JournalError, FabricClient>) =>
-      Effect.flatMap(this.#has(range), (has) =>
-        has ? this.#arrived(range) : Effect.zipRight(
-          this.#untilQuiet,
-          Effect.flatMap(this.#has(range), (late) => late ? this.#arrived(range) : send),
-        ))
-
-    // What a dead process had begun to send may still arrive.
-    const inherited = this.#entry.hashes[range.first] !== undefined
     this.#begun = true
     return Effect.zipRight(
       this.#journal.update(this.sessionId, { hashes: { [range.first]: hash } }),
-      inherited ? unlessArrived(attempt(0)) : attempt(0),
+      attempt(0),
+    )
+  }
+
+  /**
+   * Whether a range has arrived that was sent, here or by a dead process, and got no answer. Looks, and once more when
+   * nothing can arrive any more.
+   */
+  settle(range: ByteRange): Effect.Effect<boolean, FabricError, FabricClient> {
+    return Effect.flatMap(
+      this.#has(range),
+      (has) => has ? Effect.succeed(true) : Effect.zipRight(this.#untilQuiet, this.#has(range)),
     )
   }
 
@@ -239,8 +247,8 @@ export class OpenSession {
     return this.#journal.update(this.sessionId, {})
   }
 
-  #arrived(range: ByteRange): Effect.Effect<void> {
-    return Effect.zipRight(this.#patience.progress, this.#hooks.arrived(range))
+  #arrived(range: ByteRange): Effect.Effect<true> {
+    return Effect.as(Effect.zipRight(this.#patience.progress, this.#hooks.arrived(range)), true)
   }
 
   #break(broken: Extract<Broken, { readonly error: FabricError }>): Effect.Effect<never, FabricError> {
@@ -250,9 +258,12 @@ export class OpenSession {
 
   /** Whether the cluster has a range. */
   #has(range: ByteRange): Effect.Effect<boolean, FabricError, FabricClient> {
-    return Effect.map(
+    return Effect.flatMap(
       this.#patience.persist(getUploadSession({ sessionId: this.sessionId })),
-      Option.exists(({ expected }) => arrived(range, expected)),
+      (session) =>
+        Option.exists(session, ({ expected }) => arrived(range, expected))
+          ? this.#arrived(range)
+          : Effect.succeed(false),
     )
   }
 

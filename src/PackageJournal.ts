@@ -116,7 +116,6 @@ export class PackageJournal {
       path: plan.path,
       source: plan.source,
       first: this.first,
-      begun: now,
       owner: journal.owner,
       files: left.files,
       touched: now,
@@ -158,12 +157,8 @@ export class PackageJournal {
     )
   }
 
-  /** Whether no other upload of this machine to the same path began before. */
-  get isAlone(): Effect.Effect<boolean, never, FabricClient | UploadJournal> {
-    return Effect.orElseSucceed(
-      Effect.map(rivalsOf(this.#record.path, this.#record), (rivals) => rivals.length === 0),
-      () => true,
-    )
+  get uploadId(): string {
+    return this.#record.uploadId
   }
 
   /** The upload is over, and the next may go on with what is at the destination. */
@@ -294,24 +289,28 @@ const holdsOnly = (before: StoredTree, { files }: Left, keyOf: KeyOf): boolean =
 const untilAlone = (
   path: string,
   until: number,
-): Effect.Effect<void, JournalError, FabricClient | UploadJournal> =>
-  Effect.gen(function* () {
-    for (let told = false;; told = true) {
-      const [rival] = yield* rivalsOf(path)
-      if (rival === undefined) return
-      if ((yield* Clock.currentTimeMillis) >= until) {
-        return yield* Effect.logWarning(
-          `Process ${rival.owner.process} may still be uploading to ${path}; going on beside it`,
-        )
+  ownId?: string,
+): Effect.Effect<void, never, FabricClient | UploadJournal> =>
+  Effect.catchAll(
+    Effect.gen(function* () {
+      for (let told = false;; told = true) {
+        const [rival] = yield* rivalsOf(path, ownId)
+        if (rival === undefined) return
+        if ((yield* Clock.currentTimeMillis) >= until) {
+          return yield* Effect.logWarning(
+            `Process ${rival.owner.process} may still be uploading to ${path}; going on beside it`,
+          )
+        }
+        if (!told) {
+          yield* Effect.logInfo(
+            `Process ${rival.owner.process} uploads a package to ${path} at this moment; waiting until it is over`,
+          )
+        }
+        yield* Effect.sleep(LOOK_FOR_OTHERS)
       }
-      if (!told) {
-        yield* Effect.logInfo(
-          `Process ${rival.owner.process} uploads a package to ${path} at this moment; waiting until it is over`,
-        )
-      }
-      yield* Effect.sleep(LOOK_FOR_OTHERS)
-    }
-  })
+    }),
+    warn,
+  )
 
 /**
  * Begins the journal of a package once no other upload of this machine goes to the same path. `look` tells what is at the
@@ -330,10 +329,15 @@ export const beginPackage = <E, R>(
     const { path } = options.plan
     const until = (yield* Clock.currentTimeMillis) + patience * 1000
     for (;;) {
-      yield* Effect.catchAll(untilAlone(path, until), warn)
+      yield* untilAlone(path, until)
       const before = yield* look
       const journal = yield* PackageJournal.open({ ...options, before })
-      if ((yield* journal.isAlone) || (yield* Clock.currentTimeMillis) >= until) return { before, journal }
+      const others = yield* Effect.orElseSucceed(rivalsOf(path, journal.uploadId), () => [])
+      if (others.length === 0 || (yield* Clock.currentTimeMillis) >= until) return { before, journal }
+      // Of those that came at the same moment one stays recorded, and the others, who see it, give way.
+      if (others.every(({ uploadId }) => journal.uploadId < uploadId)) {
+        yield* untilAlone(path, until, journal.uploadId)
+      }
       yield* journal.leave
     }
   })

@@ -26,8 +26,6 @@ export interface PackageRecord extends Owned {
   readonly source: string
   /** Nothing was at the path before: what is there came from this upload. */
   readonly first: boolean
-  /** When its upload began, in milliseconds since 1970. */
-  readonly begun: number
   /** By their paths in the package. */
   readonly files: ReadonlyMap<string, FileRecord>
 }

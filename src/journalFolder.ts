@@ -66,7 +66,6 @@ const PACKAGES: Kind<string, PackageRecord, PackagePatch> = {
     path: Schema.String,
     source: Schema.String,
     first: Schema.Boolean,
-    begun: Schema.Number,
     files: Files,
     touched: Schema.Number,
   }),

@@ -50,22 +50,18 @@ export const takeLeft = (
     return taken.flatMap((record) => Option.toArray(record)).sort((a, b) => a.touched - b.touched)
   })
 
-/** Uploads of this machine to the same path that are under way, and began before a record did. */
+/** Uploads of this machine to a path that are under way, but for one's own. */
 export const rivalsOf = (
   path: string,
-  own?: PackageRecord,
+  ownId?: string,
 ): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal> =>
   Effect.gen(function* () {
     const { owner, packages } = yield* UploadJournal
     return yield* Effect.filter(
       yield* recorded,
       (record) =>
-        record.path !== path || record.owner.host !== owner.host ||
-          (own !== undefined && !isBefore(record, own))
+        record.path !== path || record.uploadId === ownId || record.owner.host !== owner.host
           ? Effect.succeed(false)
           : packages.isAtWork(record),
     )
   })
-
-const isBefore = (one: PackageRecord, other: PackageRecord): boolean =>
-  one.begun < other.begun || (one.begun === other.begun && one.uploadId < other.uploadId)

@@ -40,7 +40,7 @@ import { secondsLeft } from "./UploadDeadline.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"
 import { getSessionsAndTime } from "./uploadSessions.ts"
-import { restartOnce, type SessionWork, transact } from "./withUploadSession.ts"
+import { type ChunkWork, restartOnce, transact } from "./withUploadSession.ts"
 
 /** What is used where nothing else is said. */
 export const uploadDefaults: {
@@ -53,6 +53,8 @@ export const uploadDefaults: {
 
 /** No chunk is made smaller than so many bytes, however often the cluster finds it too large. */
 const SMALLEST_CHUNK = 64 * 1024
+/** Chunks of a file that have begun, for each request under way: the others wait until a lost one can no longer arrive. */
+const LOST = 4
 /** Milliseconds between two events that only tell what has gone out. */
 const TELL_EVERY = 250
 /** Requests of up to so many bytes go out too fast to tell how far they are. */
@@ -473,32 +475,45 @@ class FileUpload {
   }
 
   /** Sends what is missing: first what nobody has begun, last what a dead run may still bring. */
-  #send(
-    { missing, put, sessionId }: SessionWork,
-    adopt: JournalEntry | undefined,
-  ): Effect.Effect<void, UploadError, Env> {
-    const adopted = adopt?.sessionId === sessionId ? adopt : undefined
+  #send(work: ChunkWork, adopt: JournalEntry | undefined): Effect.Effect<void, UploadError, Env> {
+    const adopted = adopt?.sessionId === work.sessionId ? adopt : undefined
     this.#grid = adopted?.chunkSize ?? this.#chunkSize
     const wanted = chunksOf(this.#source.size, this.#grid).filter((chunk) =>
-      missing.some((gap) => gap.first <= chunk.first && chunk.last <= gap.last)
+      work.missing.some((gap) => gap.first <= chunk.first && chunk.last <= gap.last)
     )
     const begun = (range: ByteRange) => adopted?.hashes[range.first] !== undefined
     this.#there = this.#source.size - wanted.reduce((sum, range) => sum + sizeOf(range), 0)
     return Effect.zipRight(
       Effect.forEach(
         [...wanted.filter((range) => !begun(range)), ...wanted.filter(begun)],
-        (range) =>
-          this.#slots.useBuffer(sizeOf(range), (buffer) =>
-            Effect.gen(this, function* () {
-              const bytes = yield* this.#source.read(range, buffer)
-              const hash = yield* this.#see(range, bytes)
-              yield* this.#patience.progress
-              yield* put(range, bytes, hash)
-            })),
-        { concurrency: this.#options.concurrency ?? uploadDefaults.concurrency, discard: true },
+        (range) => this.#sendChunk(work, range, begun(range)),
+        {
+          concurrency: LOST * (this.#options.concurrency ?? uploadDefaults.concurrency),
+          discard: true,
+        },
       ),
       this.#source.check,
     )
+  }
+
+  /** Sends one chunk. While it may still arrive by itself, it has neither a slot nor a buffer: others go meanwhile. */
+  #sendChunk(work: ChunkWork, range: ByteRange, mayArrive: boolean): Effect.Effect<void, UploadError, Env> {
+    let again = false
+    const send = this.#slots.useBuffer(sizeOf(range), (buffer) =>
+      Effect.gen(this, function* () {
+        const bytes = yield* this.#source.read(range, buffer)
+        const hash = yield* this.#see(range, bytes)
+        // That its turn has come is progress, that it comes again is not.
+        if (!again) yield* this.#patience.progress
+        again = true
+        return yield* work.send(range, bytes, hash)
+      }))
+    return Effect.gen(function* () {
+      if (mayArrive && (yield* work.settle(range))) return
+      while (!(yield* send)) {
+        if (yield* work.settle(range)) return
+      }
+    })
   }
 
   /** What is read a second time, after a fail-over, has to be what it was: a mix of two contents would be committed. */

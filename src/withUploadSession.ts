@@ -42,6 +42,14 @@ export interface SessionWork {
   ) => Effect.Effect<void, FabricError | JournalError, FabricClient>
 }
 
+/** The same for chunks that are read again rather than held while a lost one may still arrive. */
+export interface ChunkWork extends SessionWork {
+  /** Sends a range. `false`: it is lost, and must not be sent again before it is settled. */
+  readonly send: OpenSession["put"]
+  /** Whether a range that was begun before, here or by a dead process, has arrived; waits until that is certain. */
+  readonly settle: OpenSession["settle"]
+}
+
 /** The file that a session brings. */
 export interface TransactionOptions {
   readonly path: string
@@ -122,7 +130,7 @@ const sessionCanHold = (
 export const transact = <A, E, R>(
   options: TransactionOptions,
   extras: TransactionExtras,
-  use: (work: SessionWork) => Effect.Effect<A, E, R>,
+  use: (work: ChunkWork) => Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E | FabricError | JournalError, R | FabricClient | UploadJournal> => {
   const times: Partial<Record<Broken["_tag"], number>> = {}
   const attempt = (
@@ -142,7 +150,7 @@ const oneSession = <A, E, R>(
   { path, patience = 300, size }: TransactionOptions,
   extras: TransactionExtras,
   adopted: Adopted | undefined,
-  use: (work: SessionWork) => Effect.Effect<A, E, R>,
+  use: (work: ChunkWork) => Effect.Effect<A, E, R>,
 ): Effect.Effect<
   { readonly value: A } | Broken,
   E | FabricError | JournalError,
@@ -202,7 +210,7 @@ const oneSession = <A, E, R>(
 const rounds = <A, E, R>(
   session: OpenSession,
   chunks: ReadonlyArray<ByteRange> | undefined,
-  use: (work: SessionWork) => Effect.Effect<A, E, R>,
+  use: (work: ChunkWork) => Effect.Effect<A, E, R>,
 ): Effect.Effect<{ readonly value: A } | Broken, E | FabricError | JournalError, R | FabricClient> =>
   Effect.gen(function* () {
     let missing = yield* session.expected
@@ -211,15 +219,25 @@ const rounds = <A, E, R>(
     for (;;) {
       if (chunks !== undefined && missingChunks(chunks, missing) === undefined) return { _tag: "OffGrid" }
       let sent = false
-      const value = yield* use({
-        sessionId: session.sessionId,
-        missing,
-        put: (range, bytes, hash = "") =>
-          Effect.suspend(() => {
-            sent = true
-            return session.put(range, bytes, hash)
-          }),
-      })
+      const send: OpenSession["put"] = (range, bytes, hash) =>
+        Effect.suspend(() => {
+          sent = true
+          return session.put(range, bytes, hash)
+        })
+      const settle: OpenSession["settle"] = (range) =>
+        Effect.suspend(() => {
+          sent = true
+          return session.settle(range)
+        })
+      const put: SessionWork["put"] = (range, bytes, hash = "") =>
+        Effect.flatMap(
+          send(range, bytes, hash),
+          (arrived) =>
+            arrived
+              ? Effect.void
+              : Effect.flatMap(settle(range), (late) => late ? Effect.void : put(range, bytes, hash)),
+        )
+      const value = yield* use({ sessionId: session.sessionId, missing, put, send, settle })
       const wanted = missing
       missing = yield* session.expected
       // Where nothing was wanted, what is missing by now was lost.

@@ -228,6 +228,37 @@ describe("what a killed upload of a package had under way", () => {
     })))
 })
 
+describe("a large file whose chunks may still arrive", () => {
+  const files: Files = { ...small, "large.dll": "l".repeat(400) }
+
+  /** Seconds from the start to the last small file. */
+  const seconds = (upload: Effect.Effect<unknown, unknown, Env>) =>
+    Effect.gen(function* () {
+      const begun = yield* Clock.currentTimeMillis
+      yield* Effect.orDie(upload)
+      yield* holds(files)
+      const puts = (yield* requests).filter(({ operation, path }) =>
+        operation === "UploadFile" && path.endsWith(".txt")
+      )
+      return (puts.at(-1)!.at.getTime() - begun) / 1000
+    })
+
+  it.effect("does not keep the other files of its package waiting, after a kill", () =>
+    run(Effect.gen(function* () {
+      const source = yield* folderOf(files)
+      yield* (yield* Emulator).inject(Fault.hang, { on: "UploadFileChunk", times: 2 })
+      const dead = yield* killed(source, 2, {}, "UploadFileChunk")
+      assert.isBelow(yield* seconds(resumed(source, dead)), 30)
+    })))
+
+  it.effect("does not keep them waiting when answers are lost", () =>
+    run(Effect.gen(function* () {
+      const source = yield* folderOf(files)
+      yield* (yield* Emulator).inject(Fault.late("20 seconds"), { on: "UploadFileChunk", times: 2 })
+      assert.isBelow(yield* seconds(Effect.provide(upload(source), UploadJournal.layerMemory())), 30)
+    })))
+})
+
 describe("a package that is gone on with, and fails", () => {
   const fails = (options: PackageOptions = {}) =>
     Effect.gen(function* () {

@@ -136,7 +136,6 @@ describe("session clean", () => {
         path,
         source: "/tmp/my shop",
         first: true,
-        begun: 1,
         files: [["a.txt", { size: 1, chunkSize: 10, hash: "aa" }]],
         touched: Date.UTC(2026, 10, 22),
       }
