@@ -67,6 +67,8 @@ export type PackageEvent =
     readonly applicationVersion: string | undefined
     readonly overwrites: boolean
   }
+  /** After a failure: what has come of the package is being deleted, and again when nothing can arrive any more. */
+  | { readonly _tag: "PackageRemoving"; readonly path: string; readonly quietAt: Date }
   /** After a failure: what had come of the package is deleted. */
   | { readonly _tag: "PackageRemoved"; readonly path: string }
   /** After a failure: that could not be done. What is left cannot be provisioned, and the next upload replaces it. */

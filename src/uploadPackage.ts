@@ -203,6 +203,8 @@ const undoing = <A, E>(
   const removeForGood = Effect.gen(function* () {
     // Neither deletion nor roll-back under a commit that may be running (protocol.md 4.5).
     if (slots.unsettled) return yield* left("a commit may still be running; its session is in the journal")
+    const now = yield* Clock.currentTimeMillis
+    emit({ _tag: "PackageRemoving", path, quietAt: new Date(Math.max(now, slots.quietAt)) })
     yield* removeOnce
     // A file whose answer was lost may still arrive: then it has to go again.
     const wait = slots.quietAt - (yield* Clock.currentTimeMillis)

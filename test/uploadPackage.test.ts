@@ -424,6 +424,7 @@ describe("an upload that fails", () => {
       )
       assert.include(error.message, "E_ACCESSDENIED")
       assert.deepStrictEqual(yield* stored, {})
+      assert.deepStrictEqual(events.slice(-2).map(({ _tag }) => _tag), ["PackageRemoving", "PackageRemoved"])
       assert.deepStrictEqual(events.at(-1), { _tag: "PackageRemoved", path: "Shop" })
     })))
 

@@ -37,6 +37,9 @@ export class Progress {
   /** Until when what was lost of a file may still arrive. */
   readonly #waiting = new Map<string, number>()
 
+  /** When half a package is gone for good. */
+  #removedAt = 0
+
   /** `quietAt`: the time until which deleted sessions are watched. */
   constructor(quietAt: () => number) {
     this.#quietAt = quietAt
@@ -81,6 +84,10 @@ export class Progress {
       this.#waiting.delete(event.path)
       this.#bytesDone += event.size
       this.#filesDone++
+    } else if (event._tag === "PackageRemoving") {
+      this.#stopping = true
+      this.#waiting.clear()
+      this.#removedAt = event.quietAt.getTime()
     } else if (event._tag === "Retried") {
       this.#retries++
       this.#trouble = { at: now, reason: event.reason }
@@ -156,6 +163,8 @@ export class Progress {
       ? [`waiting up to ${seconds(quiet)} for a lost chunk, to delete it too`]
       : wait > 0
       ? [`waiting ${seconds(wait)} for a lost chunk before it goes again`]
+      : this.#removedAt > now
+      ? [`waiting up to ${seconds(this.#removedAt - now)} for a lost file, to delete it too`]
       : []
   }
 

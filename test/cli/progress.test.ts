@@ -57,6 +57,13 @@ describe("the progress of an upload", () => {
     expect(progress.line(6000)).toBe("0 %, 0 B of 100 MiB, 4 at once")
   })
 
+  it("tells that half a package is removed, and how long a lost file may still come", () => {
+    const removing: PackageEvent = { _tag: "PackageRemoving", path: "App", quietAt: new Date(40_000) }
+    const progress = after([[0, started()], [5, sent(8, 12)], [6, waiting(60)], [10, removing]])
+    expect(progress.line(10_000)).toBe("cleaning up, waiting up to 30 s for a lost file, to delete it too")
+    expect(progress.line(41_000)).toBe("cleaning up")
+  })
+
   it("draws what is there, what is under way, and the rest", () => {
     const progress = after([[0, started()], [10, sent(40, 20)]])
     expect(progress.lines(10_000, 79, false)[0]).toBe(
