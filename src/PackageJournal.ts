@@ -11,12 +11,14 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { quietAfter } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
+import { GRACE } from "./FabricError.ts"
+import type { File } from "./ImageStoreContent.ts"
 import type { JournalError } from "./Journal.ts"
 import { CHUNK_TIMEOUT } from "./OpenSession.ts"
 import { lastName } from "./PackageContent.ts"
 import { MARKER, type PackagePlan, pathIn } from "./packagePlan.ts"
-import type { FileRecord, PackageRecord } from "./PackageRecord.ts"
-import { rivalsOf, takeLeft } from "./packageRecords.ts"
+import type { FileRecord, PackagePatch, PackageRecord } from "./PackageRecord.ts"
+import { takeLeft } from "./packageRecords.ts"
 import { commitTimeout } from "./settleCommit.ts"
 import { type KeyOf, listFolder, type StoredTree } from "./storedTree.ts"
 import type { FileJournal } from "./uploadFile.ts"
@@ -26,12 +28,14 @@ import { UploadJournal } from "./UploadJournal.ts"
 const LOOK_EVERY = 2_000
 /** Milliseconds that the last one may take, while somebody waits for the end. */
 const LAST_LOOK = 3_000
-/** Milliseconds between two looks whether another upload to the same path is over. */
-const LOOK_FOR_OTHERS = 1_000
 /** Folders that are listed at once for it: the upload goes first. */
 const LOOK_CONCURRENCY = 2
+/** Milliseconds without a look for each file that the last one showed, where those were many: that has its price. */
+const REST = 0.2
+const MANY = 1000
 
-interface Options {
+/** What the journal of a package has to know. */
+export interface PackageJournalOptions {
   readonly plan: PackagePlan
   /** What is at the destination. */
   readonly before: StoredTree
@@ -42,6 +46,8 @@ interface Options {
   readonly keep: boolean
   /** Bytes that have arrived after which the versions are asked for at once. */
   readonly lookAfter: number
+  /** Tells that the journal cannot be used. Uploads go on without. */
+  readonly warn: (error: JournalError) => Effect.Effect<void>
 }
 
 /** What dead runs left. */
@@ -55,11 +61,14 @@ interface Left {
 export class PackageJournal {
   /** What is at the destination came from this upload, or from earlier runs of it, and may be removed. */
   readonly first: boolean
+  readonly warn: PackageJournalOptions["warn"]
   /** Bytes of the files that are there, if the source has not changed since. */
   readonly stored: number
   /** A dead run may still bring files that the package does not have, until then, in milliseconds since 1970. */
   readonly quietAt: number
-  readonly #options: Options
+  /** The same of any file. */
+  readonly lateUntil: number
+  readonly #options: PackageJournalOptions
   readonly #journal: UploadJournal["Type"]
   readonly #client: FabricClient["Type"]
   readonly #scope: Scope.Scope
@@ -75,9 +84,10 @@ export class PackageJournal {
   #bytes = 0
   #looking = false
   #looked: number
+  #rest = 0
 
   private constructor(
-    options: Options,
+    options: PackageJournalOptions,
     left: Left,
     now: number,
     journal: UploadJournal["Type"],
@@ -86,27 +96,33 @@ export class PackageJournal {
   ) {
     const { before, keep, keyOf, plan, resume } = options
     this.#options = options
+    this.warn = options.warn
     this.#journal = journal
     this.#client = client
     this.#scope = scope
     this.#looked = now
     this.first = !keep && (before.size === 0 || (left.first && holdsOnly(before, left, keyOf)))
-    const listed = new Map(Array.from(before, ([name, file]) => [keyOf(name), file]))
-    const planned = new Map(plan.files.map((file) => [file.name, file]))
+    const listed = byKey(before, keyOf)
+    const planned = byKey(new Map(plan.files.map((file) => [file.name, file])), keyOf)
     const stored = new Map<string, FileRecord>()
     const late = new Map<string, FileJournal["late"]>()
     let quietAt = 0
-    for (const [name, file] of left.files) {
+    let lateUntil = 0
+    for (const [key, file] of byKey(left.files, keyOf)) {
+      const found = listed.get(key)
       if (file.version === undefined) {
         const timeout = file.size <= file.chunkSize ? CHUNK_TIMEOUT : commitTimeout(file.size)
         const until = quietAfter(left, timeout, now)
-        if (planned.has(name)) late.set(name, { file, until })
+        if (planned.has(key)) late.set(key, { file, until })
         else quietAt = Math.max(quietAt, until)
+        lateUntil = Math.max(lateUntil, until)
       } else if (
-        resume && planned.get(name)?.size === file.size && listed.get(keyOf(name))?.version === file.version
-      ) stored.set(name, file)
+        resume && planned.get(key)?.size === file.size && found !== undefined &&
+        versionOf(found) === file.version
+      ) stored.set(key, file)
     }
     this.quietAt = quietAt
+    this.lateUntil = lateUntil
     this.stored = Array.from(stored.values()).reduce((sum, { size }) => sum + size, 0)
     this.#stored = stored
     this.#late = late
@@ -116,15 +132,16 @@ export class PackageJournal {
       path: plan.path,
       source: plan.source,
       first: this.first,
+      quietAt: 0,
       owner: journal.owner,
-      files: left.files,
+      files: new Map(left.files),
       touched: now,
     }
   }
 
   /** Takes up what dead runs left of a package, and begins the record of this one. It is left when the scope closes. */
   static open(
-    options: Options,
+    options: PackageJournalOptions,
   ): Effect.Effect<PackageJournal, never, FabricClient | UploadJournal | Scope.Scope> {
     return Effect.gen(function* () {
       const journal = yield* UploadJournal
@@ -132,10 +149,10 @@ export class PackageJournal {
       const now = yield* Clock.currentTimeMillis
       const left = yield* Effect.catchAll(
         takeLeft(options.plan.path),
-        (error) => Effect.as(warn(error), []),
+        (error) => Effect.as(options.warn(error), []),
       )
       const ofAll: Left = {
-        first: left.some(({ first }) => first),
+        first: left.length > 0 && left.every(({ first }) => first),
         files: new Map(left.flatMap(({ files }) => [...files])),
         touched: Math.max(0, ...left.map(({ touched }) => touched)),
       }
@@ -155,6 +172,11 @@ export class PackageJournal {
       )),
       () => Effect.zipRight(this.#lookAtLast, this.leave),
     )
+  }
+
+  /** Nothing can be recorded. */
+  get isBroken(): boolean {
+    return this.#broken
   }
 
   get uploadId(): string {
@@ -177,10 +199,12 @@ export class PackageJournal {
 
   /** What is kept of a file. */
   fileOf(name: string): FileJournal {
+    const key = this.#options.keyOf(name)
     return {
-      stored: this.#stored.get(name),
-      late: this.#late.get(name),
-      begun: (file) => this.#note([[name, file]]),
+      stored: this.#stored.get(key),
+      late: this.#late.get(key),
+      begun: (file) => this.#note({ files: new Map([[name, file]]) }),
+      repeated: (until) => this.announce(until),
       arrived: (file) =>
         Effect.suspend(() => {
           this.#arrived.set(name, file)
@@ -190,24 +214,54 @@ export class PackageJournal {
     }
   }
 
-  /** Whether something else than what is wanted may still come to a file. */
-  isLate(name: string): boolean {
-    return this.#late.has(name)
+  /** What is kept of a mark: all of them are the same, and that one may still arrive is what matters. */
+  get mark(): FileJournal {
+    return {
+      stored: undefined,
+      late: undefined,
+      begun: () =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => this.announce(now + CHUNK_TIMEOUT * 1000 + GRACE)),
+      repeated: (until) => this.announce(until),
+      arrived: () => Effect.void,
+    }
   }
 
-  /** The upload is over, and what is at the destination is whole, or gone. */
-  get forget(): Effect.Effect<void> {
-    return Effect.suspend(() => {
+  /** Whether something else than what is wanted may still come to a file. */
+  isLate(name: string): boolean {
+    return this.#late.has(this.#options.keyOf(name))
+  }
+
+  /**
+   * The upload is over, and what is at the destination is whole, or gone. The record stays, without files, while a lost
+   * request may still arrive, until `quietAt` in milliseconds since 1970.
+   */
+  forget(quietAt: number): Effect.Effect<void> {
+    const { packages } = this.#journal
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       this.#over = true
-      return this.#write(this.#journal.packages.remove(this.#record.uploadId))
+      const remove = packages.remove(this.#record.uploadId)
+      if (quietAt <= now || this.#broken) return Effect.catchAll(remove, this.warn)
+      const uploadId = crypto.randomUUID()
+      const lost = { ...this.#record, uploadId, first: false, files: new Map(), quietAt, touched: now }
+      return this.#write(
+        packages.create(lost).pipe(
+          Effect.zipRight(packages.leave(uploadId)),
+          Effect.zipRight(remove),
+        ),
+      )
     })
+  }
+
+  /** Until then, in milliseconds since 1970, something may arrive that would hit what comes after this upload. */
+  announce(until: number): Effect.Effect<void> {
+    return this.#note({ quietAt: until })
   }
 
   /** Looks beside the upload, which need not wait for it. */
   get #lookInTime(): Effect.Effect<void> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const due = this.#bytes >= this.#options.lookAfter || now - this.#looked >= LOOK_EVERY
-      if (!due || this.#looking || this.#broken) return Effect.void
+      if (!due || now < this.#looked + this.#rest || this.#looking || this.#broken) return Effect.void
       this.#looking = true
       return Effect.forkIn(this.#look, this.#scope)
     })
@@ -234,13 +288,14 @@ export class PackageJournal {
             entry._tag === "File" ? [[keyOf(entry.path.slice(plan.path.length + 1)), entry] as const] : []
           ),
         )
+        this.#rest = listed.size < MANY ? 0 : REST * listed.size
         const known = Array.from(asked).flatMap(([name, file]): ReadonlyArray<[string, FileRecord]> => {
           const found = listed.get(keyOf(name))
-          if (found?.size === file.size) return [[name, { ...file, version: found.version }]]
+          if (found?.size === file.size) return [[name, { ...file, version: versionOf(found) }]]
           this.#arrived.set(name, file)
           return []
         })
-        return known.length === 0 ? Effect.void : this.#note(known)
+        return known.length === 0 ? Effect.void : this.#note({ files: new Map(known) })
       }),
       Effect.onInterrupt(() =>
         Effect.sync(() => asked.forEach((file, name) => this.#arrived.set(name, file)))
@@ -254,8 +309,8 @@ export class PackageJournal {
     )
   }
 
-  #note(files: Iterable<readonly [string, FileRecord]>): Effect.Effect<void> {
-    return this.#write(this.#journal.packages.update(this.#record.uploadId, { files: new Map(files) }))
+  #note(patch: PackagePatch): Effect.Effect<void> {
+    return this.#write(this.#journal.packages.update(this.#record.uploadId, patch))
   }
 
   /** An upload is no worse without this record than others are with theirs. */
@@ -263,81 +318,26 @@ export class PackageJournal {
     return Effect.suspend(() =>
       this.#broken ? Effect.void : Effect.catchAll(change, (error) => {
         this.#broken = true
-        return warn(error)
+        return this.warn(error)
       })
     )
   }
 }
 
-const warn = (error: JournalError): Effect.Effect<void> =>
-  Effect.logWarning(
-    `If this upload breaks off, the next one has to send all small files again. ${error.message}`,
-  )
+/** A version as the cluster lists it. Stores that were made anew count theirs from the start: the time tells them apart. */
+const versionOf = ({ modified, version }: File): string => `${version} ${modified.toISOString()}`
+
+const byKey = <A>(files: ReadonlyMap<string, A>, keyOf: KeyOf): ReadonlyMap<string, A> =>
+  new Map(Array.from(files, ([name, file]) => [keyOf(name), file]))
 
 /** Whether all files at the destination are of the upload that left it, and nobody has completed it. */
-const holdsOnly = (before: StoredTree, { files }: Left, keyOf: KeyOf): boolean => {
-  const known = new Set(Array.from(files.keys(), keyOf))
-  return Array.from(before.keys(), keyOf).every((name) =>
-    known.has(name) || (name !== MARKER && lastName(name) === MARKER)
-  )
-}
-
-/**
- * Waits while another process of this machine uploads to the same path, or another fiber of this one: two at once would
- * mix their packages. At most until a time in milliseconds since 1970: whether a process is at work cannot always be told.
- */
-const untilAlone = (
-  path: string,
-  until: number,
-  ownId?: string,
-): Effect.Effect<void, never, FabricClient | UploadJournal> =>
-  Effect.catchAll(
-    Effect.gen(function* () {
-      for (let told = false;; told = true) {
-        const [rival] = yield* rivalsOf(path, ownId)
-        if (rival === undefined) return
-        if ((yield* Clock.currentTimeMillis) >= until) {
-          return yield* Effect.logWarning(
-            `Process ${rival.owner.process} may still be uploading to ${path}; going on beside it`,
-          )
-        }
-        if (!told) {
-          yield* Effect.logInfo(
-            `Process ${rival.owner.process} uploads a package to ${path} at this moment; waiting until it is over`,
-          )
-        }
-        yield* Effect.sleep(LOOK_FOR_OTHERS)
-      }
-    }),
-    warn,
-  )
-
-/**
- * Begins the journal of a package once no other upload of this machine goes to the same path. `look` tells what is at the
- * destination, by then.
- */
-export const beginPackage = <E, R>(
-  options: Omit<Options, "before">,
-  patience: number,
-  look: Effect.Effect<StoredTree, E, R>,
-): Effect.Effect<
-  { readonly before: StoredTree; readonly journal: PackageJournal },
-  E,
-  R | FabricClient | UploadJournal | Scope.Scope
-> =>
-  Effect.gen(function* () {
-    const { path } = options.plan
-    const until = (yield* Clock.currentTimeMillis) + patience * 1000
-    for (;;) {
-      yield* untilAlone(path, until)
-      const before = yield* look
-      const journal = yield* PackageJournal.open({ ...options, before })
-      const others = yield* Effect.orElseSucceed(rivalsOf(path, journal.uploadId), () => [])
-      if (others.length === 0 || (yield* Clock.currentTimeMillis) >= until) return { before, journal }
-      // Of those that came at the same moment one stays recorded, and the others, who see it, give way.
-      if (others.every(({ uploadId }) => journal.uploadId < uploadId)) {
-        yield* untilAlone(path, until, journal.uploadId)
-      }
-      yield* journal.leave
-    }
+const holdsOnly = (before: StoredTree, left: Left, keyOf: KeyOf): boolean => {
+  const files = byKey(left.files, keyOf)
+  return Array.from(before).every(([name, found]) => {
+    const key = keyOf(name)
+    const known = files.get(key)
+    return known === undefined
+      ? key !== MARKER && lastName(key) === MARKER
+      : known.version === undefined || known.version === versionOf(found)
   })
+}

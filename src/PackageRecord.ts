@@ -24,25 +24,31 @@ export interface PackageRecord extends Owned {
   readonly path: string
   /** The folder or archive that it comes from. */
   readonly source: string
-  /** Nothing was at the path before: what is there came from this upload. */
+  /** What is at the path came from this upload, or from earlier runs of it, and may go when it fails. */
   readonly first: boolean
+  /**
+   * No deletion, no mark and no lost request of this upload can arrive after this time, in milliseconds since 1970. Files
+   * without a version may, besides.
+   */
+  readonly quietAt: number
   /** By their paths in the package. */
   readonly files: ReadonlyMap<string, FileRecord>
 }
 
 /** What changes about a package while it is on its way: files are added to those that are known. */
-export type PackagePatch = Pick<PackageRecord, "files">
+export type PackagePatch = Partial<Pick<PackageRecord, "files" | "quietAt">>
 
-/** The record after changes, in their order. */
+/** The record after changes, in their order. Files are added to its own map: a copy for each of them costs too much. */
 export const patchedPackage = (
   record: PackageRecord,
   changes: Iterable<Change<PackagePatch>>,
 ): PackageRecord => {
-  const files = new Map(record.files)
-  let { touched } = record
+  const files = record.files as Map<string, FileRecord>
+  let { quietAt, touched } = record
   for (const { at, patch } of changes) {
-    for (const [name, file] of patch.files) files.set(name, file)
+    for (const [name, file] of patch.files ?? []) files.set(name, file)
+    quietAt = patch.quietAt ?? quietAt
     touched = at
   }
-  return { ...record, files, touched }
+  return { ...record, quietAt, touched }
 }

@@ -5,8 +5,9 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { endLeft } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
-import { arrivesUntil, type FabricError } from "./FabricError.ts"
+import { arrivesUntil, type FabricError, GRACE } from "./FabricError.ts"
 import { deleteContent, hasUploadSessions } from "./ImageStore.ts"
 import type { ImageStorePath } from "./ImageStorePath.ts"
 import { sleepUntil } from "./OpenSession.ts"
@@ -62,6 +63,9 @@ export class PackageUpload {
   readonly #removed = new Set<string>()
   /** The mark of the package as a whole was sent, or is about to be. */
   #marks = false
+  /** Somebody else has completed a package at the destination meanwhile. */
+  #mixed = false
+  #journal: PackageJournal | undefined
   #keyOf: KeyOf = (name) => name
 
   constructor(
@@ -97,8 +101,10 @@ export class PackageUpload {
     before: StoredTree,
     journal: PackageJournal,
   ): Effect.Effect<Brought, PackageUploadError, FabricClient | UploadJournal> {
+    this.#journal = journal
     return Effect.gen(this, function* () {
       const { folders, path } = this.#plan
+      yield* this.#endSessions
       const { strays } = compareTree(this.#plan, before, this.#keyOf)
       const marked = [...before.keys()].some((name) => this.#keyOf(name) === MARKER)
       if (marked) yield* this.delete(MARKER)
@@ -111,12 +117,14 @@ export class PackageUpload {
           discard: true,
         })
       }
-      if (journal.quietAt > 0) yield* this.#untilQuiet(journal.quietAt)
+      yield* journal.announce(this.#slots.quietAt)
+      yield* this.#untilQuiet(journal.quietAt)
       // Another run that completes its package meanwhile has mixed it with this one: then all goes once more.
       for (let others = 0; yield* this.#settle; others++) {
         if (others === MOST_OTHERS) {
           return yield* this.#failed([`other uploads to ${path} go on at the same time`])
         }
+        this.#mixed = true
         yield* Effect.logWarning(
           `Another package was completed at ${path} meanwhile; all files are sent again`,
         )
@@ -145,11 +153,35 @@ export class PackageUpload {
     })
   }
 
-  /** Whether the destination has a mark that this upload has not sent. */
-  get isMarkedByOthers(): Effect.Effect<boolean, FabricError, FabricClient> {
-    return this.#marks ? Effect.succeed(false) : Effect.map(
-      this.persist(listFolder(this.#plan.path, SHORT_TIMEOUT)),
-      (entries) => entries.some(({ _tag, path }) => _tag === "File" && path.endsWith(`/${MARKER}`)),
+  /** Whether somebody else has completed a package at the destination: its mark is there, or was. */
+  get isOfOthers(): Effect.Effect<boolean, FabricError, FabricClient> {
+    return Effect.suspend(() =>
+      this.#mixed || this.#marks ? Effect.succeed(this.#mixed) : Effect.map(
+        this.persist(listFolder(this.#plan.path, SHORT_TIMEOUT)),
+        (entries) => entries.some(({ _tag, path }) => _tag === "File" && path.endsWith(`/${MARKER}`)),
+      )
+    )
+  }
+
+  /** When nothing that was sent to the destination can arrive any more, in milliseconds since 1970. */
+  get quietAt(): number {
+    return Math.max(this.#slots.quietAt, this.#journal?.lateUntil ?? 0)
+  }
+
+  /** Ends sessions of dead runs that no file of this package takes up: their commits would hit what comes now. */
+  get #endSessions(): Effect.Effect<void, FabricError, FabricClient | UploadJournal> {
+    const { chunkSize = uploadDefaults.chunkSize } = this.#options
+    const resumed = new Set(
+      this.#plan.files.filter(({ size }) => size > chunkSize).map(({ name }) => this.#keyOf(name)),
+    )
+    const below = `${this.#plan.path}/`
+    return Effect.catchTag(
+      endLeft(
+        ({ path }) => path.startsWith(below) && !resumed.has(this.#keyOf(path.slice(below.length))),
+        waitingOf(this.#plan.path, this.#emit),
+      ),
+      "JournalError",
+      (error) => this.#journal?.warn(error) ?? Effect.void,
     )
   }
 
@@ -185,9 +217,10 @@ export class PackageUpload {
 
   /** Marks a folder as complete. Only its troubles are worth telling. */
   #mark(name: string): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
-    const marked = this.#upload(EMPTY, pathIn(name, MARKER), (event) => {
+    const tell = (event: UploadEvent) => {
       if (event._tag === "Retried") this.#emit(event)
-    })
+    }
+    const marked = this.#upload(EMPTY, pathIn(name, MARKER), tell, this.#journal?.mark)
     return Effect.map(marked, (summary) => void this.#summaries.push(summary))
   }
 
@@ -203,7 +236,13 @@ export class PackageUpload {
   }
 
   #untilQuiet(until: number): Effect.Effect<void> {
-    return Effect.zipRight(waitingOf(this.#plan.path, this.#emit)(until), sleepUntil(until))
+    return Effect.flatMap(
+      Clock.currentTimeMillis,
+      (now) =>
+        until <= now
+          ? Effect.void
+          : Effect.zipRight(waitingOf(this.#plan.path, this.#emit)(until), sleepUntil(until)),
+    )
   }
 
   /**
@@ -262,19 +301,22 @@ export class PackageUpload {
    */
   delete(name: string): Effect.Effect<void, FabricError, FabricClient> {
     let quietAt = 0
-    const attempt = Effect.tapError(
+    const request = Effect.tapError(
       deleteContent({ path: pathIn(this.#plan.path, name), timeout: SHORT_TIMEOUT }),
       ({ reason }) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
           quietAt = Math.max(quietAt, arrivesUntil(reason, SHORT_TIMEOUT, now))
         }),
     )
-    return Effect.zipRight(
-      this.persist(attempt),
+    const announce = (until: number) => this.#journal?.announce(until) ?? Effect.void
+    return this.persist(
       Effect.flatMap(
         Clock.currentTimeMillis,
-        (now) => quietAt > now ? this.#untilQuiet(quietAt) : Effect.void,
+        (now) => Effect.zipRight(announce(now + SHORT_TIMEOUT * 1000 + GRACE), request),
       ),
+    ).pipe(
+      Effect.zipRight(Effect.suspend(() => this.#untilQuiet(quietAt))),
+      Effect.zipRight(Effect.suspend(() => announce(this.#slots.quietAt))),
     )
   }
 

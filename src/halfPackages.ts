@@ -3,6 +3,7 @@
  *
  * @module
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { FabricClient } from "./FabricClient.ts"
@@ -13,6 +14,9 @@ import type { PackageRecord } from "./PackageRecord.ts"
 import { leftPackages } from "./packageRecords.ts"
 import { listFolder } from "./storedTree.ts"
 import { UploadJournal } from "./UploadJournal.ts"
+
+/** Milliseconds after which nothing of a run that wrote to its record last can be under way. */
+const LATE = 60 * 60_000
 
 /** A package of which only a part is in the store, so that it cannot be provisioned. */
 export interface HalfPackage {
@@ -25,8 +29,8 @@ export interface HalfPackage {
 
 /**
  * The packages that earlier runs of this machine have left in part on this cluster. The next upload to the same path goes
- * on with one; to be rid of it, delete its path with `deleteContent`. What is gone, or complete by now, is no longer
- * recorded afterwards.
+ * on with one; to be rid of it, delete its path with `deleteContent`. What is gone or complete is forgotten an hour after
+ * its upload: until then something of it may arrive.
  */
 export const halfPackages: Effect.Effect<
   ReadonlyArray<HalfPackage>,
@@ -47,8 +51,19 @@ const isThere = (
     const entries = yield* listFolder(record.path)
     const complete = entries.some(({ _tag, path }) => _tag === "File" && path.endsWith(`/${MARKER}`))
     if (entries.length > 0 && !complete) return true
-    const { packages } = yield* UploadJournal
-    const own = yield* packages.take(record)
-    if (Option.isSome(own)) yield* packages.remove(record.uploadId)
+    // What may still arrive has to be known to the next upload.
+    const quietAt = Math.max(record.quietAt, record.touched + LATE)
+    if (quietAt <= (yield* Clock.currentTimeMillis)) yield* forget(record)
     return false
   })
+
+const forget = (record: PackageRecord): Effect.Effect<void, JournalError, UploadJournal> =>
+  Effect.flatMap(UploadJournal, ({ packages }) =>
+    Effect.acquireUseRelease(
+      packages.take(record),
+      Option.match({
+        onNone: () => Effect.void,
+        onSome: ({ uploadId }) => packages.remove(uploadId),
+      }),
+      () => packages.leave(record.uploadId),
+    ))

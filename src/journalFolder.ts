@@ -66,11 +66,15 @@ const PACKAGES: Kind<string, PackageRecord, PackagePatch> = {
     path: Schema.String,
     source: Schema.String,
     first: Schema.Boolean,
+    quietAt: Schema.Number,
     files: Files,
     touched: Schema.Number,
   }),
-  patch: Schema.Struct({ files: Files }),
-  written: (whatever) => ({ ...whatever, files: [...whatever.files] }),
+  patch: Schema.Struct({
+    files: Schema.optionalWith(Files, { exact: true }),
+    quietAt: Schema.optionalWith(Schema.Number, { exact: true }),
+  }),
+  written: ({ files, ...rest }) => files === undefined ? rest : { ...rest, files: [...files] },
   patched: patchedPackage,
   isLasting: () => false,
 }

@@ -35,13 +35,19 @@ export const leftPackages: Effect.Effect<
   ({ packages }) => Effect.flatMap(recorded, Effect.filter((record) => isOver(record, packages))),
 )
 
-/** The records that dead runs left of a path, this process's own by now, the latest last. */
+/** The records that dead runs left of a path. */
+export const leftOf = (
+  path: string,
+): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal> =>
+  Effect.map(leftPackages, (records) => records.filter((record) => record.path === path))
+
+/** The same, this process's own by now, the latest last. */
 export const takeLeft = (
   path: string,
 ): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal | Scope.Scope> =>
   Effect.gen(function* () {
     const { packages } = yield* UploadJournal
-    const left = (yield* leftPackages).filter((record) => record.path === path)
+    const left = yield* leftOf(path)
     const taken = yield* Effect.forEach(left, (record) =>
       Effect.acquireRelease(
         packages.take(record),

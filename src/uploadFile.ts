@@ -14,7 +14,7 @@ import { endLeft, endTaken, inherit, type Inheritance } from "./adopt.ts"
 import { deleteUploadSession } from "./deleteUploadSession.ts"
 import type { Body } from "./Exchange.ts"
 import type { FabricClient } from "./FabricClient.ts"
-import { FabricError } from "./FabricError.ts"
+import { FabricError, GRACE } from "./FabricError.ts"
 import { hasUploadSessions, putFileOnce } from "./ImageStore.ts"
 import { hashOfChunks } from "./Hasher.ts"
 import { ImageStorePath } from "./ImageStorePath.ts"
@@ -161,6 +161,8 @@ export interface FileJournal {
   readonly late: { readonly file: FileRecord; readonly until: number } | undefined
   /** Bytes are about to go out in a single request. */
   readonly begun: (file: FileRecord) => Effect.Effect<void>
+  /** They go out again, and until then, in milliseconds since 1970, those of before or these may arrive. */
+  readonly repeated: (until: number) => Effect.Effect<void>
   /** The cluster has it. */
   readonly arrived: (file: FileRecord) => Effect.Effect<void>
 }
@@ -232,6 +234,8 @@ class FileUpload {
   #resumed = 0
   #there = 0
   #retries = 0
+  /** Single requests that went out. */
+  #puts = 0
   #told = false
   /** Bytes that are out of the requests under way, by where in the file these begin. */
   readonly #out = new Map<number, number>()
@@ -321,7 +325,11 @@ class FileUpload {
     return late === undefined ||
         (late.file.hash === hash && hash !== "" && late.file.size === this.#source.size)
       ? Effect.void
-      : Effect.zipRight(this.#waiting(late.until), sleepUntil(late.until))
+      : Effect.suspend(() =>
+        late.until <= this.#clock.unsafeCurrentTimeMillis()
+          ? Effect.void
+          : Effect.zipRight(this.#waiting(late.until), sleepUntil(late.until))
+      )
   }
 
   get #bring(): Effect.Effect<void, UploadError, Env> {
@@ -413,13 +421,16 @@ class FileUpload {
       secondsLeft(size <= this.#chunkSize ? CHUNK_TIMEOUT : commitTimeout(size)),
       (timeout) => {
         this.#begin(0, size)
-        return putFileOnce(this.#path, body, timeout, {
+        const put = putFileOnce(this.#path, body, timeout, {
           out: (bytes) => size <= WORTH_TELLING ? undefined : this.#goOut(0, bytes),
           over: (reason) =>
             reason === undefined
               ? this.#slots.succeeded()
               : this.#slots.failed(reason, this.#clock.unsafeCurrentTimeMillis(), timeout),
         })
+        if (this.#puts++ === 0 || this.#journal === undefined) return put
+        const until = this.#clock.unsafeCurrentTimeMillis() + timeout * 1000 + GRACE
+        return Effect.zipRight(this.#journal.repeated(Math.max(until, this.#slots.quietAt)), put)
       },
     )
   }

@@ -13,6 +13,7 @@ import type * as Stream from "effect/Stream"
 import { statSync } from "node:fs"
 import { basename, extname, resolve } from "node:path"
 import { type ApplicationPackage, readApplication } from "./applicationManifest.ts"
+import { beginPackage } from "./beginPackage.ts"
 import { codeOf } from "./codeOf.ts"
 import { compressionsOf, compressPackage } from "./compressPackage.ts"
 import type { FabricClient } from "./FabricClient.ts"
@@ -21,12 +22,12 @@ import type { PackageContent } from "./PackageContent.ts"
 import { PackageError, type Problem } from "./PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
 import { readFolder } from "./packageFolder.ts"
-import { beginPackage, type PackageJournal } from "./PackageJournal.ts"
+import type { PackageJournal } from "./PackageJournal.ts"
 import { MARKER, type PackagePlan, planPackage } from "./packagePlan.ts"
 import { PackageUpload } from "./PackageUpload.ts"
 import { Slots } from "./Slots.ts"
 import { SourceError } from "./UploadEvent.ts"
-import { told, uploadDefaults, validated } from "./uploadFile.ts"
+import { told, uploadDefaults, validated, waitingOf } from "./uploadFile.ts"
 import type { UploadJournal } from "./UploadJournal.ts"
 import { openArchive } from "./zipArchive.ts"
 
@@ -76,6 +77,7 @@ const run = (
         lookAfter: chunkSize * concurrency / 2,
       },
       options.patience ?? uploadDefaults.patience,
+      waitingOf(destination, emit),
       upload.look,
     )
     emit({
@@ -90,7 +92,7 @@ const run = (
     })
     const bring = upload.bring(before, journal)
     const brought = yield* (journal.first ? undoing(slots, upload, bring, journal, destination, emit) : bring)
-    yield* journal.forget
+    yield* journal.forget(slots.quietAt)
     emit({
       _tag: "PackageUploaded",
       path: destination,
@@ -195,8 +197,8 @@ const undoing = <A, E>(
   const removeOnce = inTime(Effect.zipRight(
     // Meanwhile another run may have completed its package here: that one stays.
     Effect.flatMap(
-      upload.isMarkedByOthers,
-      (marked) => marked ? left("another package was completed there meanwhile") : Effect.void,
+      upload.isOfOthers,
+      (others) => others ? left("another package was completed there meanwhile") : Effect.void,
     ),
     upload.delete(""),
   ))
@@ -204,10 +206,10 @@ const undoing = <A, E>(
     // Neither deletion nor roll-back under a commit that may be running (protocol.md 4.5).
     if (slots.unsettled) return yield* left("a commit may still be running; its session is in the journal")
     const now = yield* Clock.currentTimeMillis
-    emit({ _tag: "PackageRemoving", path, quietAt: new Date(Math.max(now, slots.quietAt)) })
+    emit({ _tag: "PackageRemoving", path, quietAt: new Date(Math.max(now, upload.quietAt)) })
     yield* removeOnce
     // A file whose answer was lost may still arrive: then it has to go again.
-    const wait = slots.quietAt - (yield* Clock.currentTimeMillis)
+    const wait = upload.quietAt - (yield* Clock.currentTimeMillis)
     if (wait <= 0) return
     yield* Effect.sleep(Duration.millis(wait))
     yield* removeOnce
@@ -219,7 +221,7 @@ const undoing = <A, E>(
     onSuccess: () => {
       emit({ _tag: "PackageRemoved", path })
       return Effect.zipRight(
-        journal.forget,
+        journal.forget(0),
         Effect.logInfo(`Removed what had come of the package at ${path}`),
       )
     },

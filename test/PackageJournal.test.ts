@@ -1,65 +1,34 @@
 import { assert, describe, it } from "@effect/vitest"
-import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { type FabricClient, JournalError, putFile } from "../mod.ts"
-import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
+import { JournalError, putFile } from "../mod.ts"
+import { Emulator, Fault } from "../src/emulator/mod.ts"
 import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
-import { uploadPackage } from "../src/uploadPackage.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
-import { clusterWith } from "./support/cluster.ts"
-import { afterwards, type Mortal, mortalRun, until } from "./support/mortal.ts"
+import {
+  BYTES,
+  contentOf,
+  type Env,
+  holds,
+  inject,
+  killed,
+  names,
+  newer,
+  OPTIONS,
+  requests,
+  resumed,
+  run,
+  small,
+  upload,
+} from "./support/killedPackages.ts"
 import { fileOf, type Files, folderOf, stored } from "./support/packages.ts"
-import { inVirtualTime } from "./support/virtualTime.ts"
 import { zip } from "./support/zips.ts"
-
-type Env = Emulator | FabricClient | HttpClient.HttpClient | Scope.Scope
-
-/** Each test in virtual time, on a cluster of its own where each request takes a second. */
-const run = <A, E>(program: Effect.Effect<A, E, Env>, emulator: EmulatorOptions = {}) =>
-  inVirtualTime(Effect.scoped(
-    Effect.provide(program, clusterWith({}, { latency: "1 second", ...emulator })),
-  ))
-
-const BYTES = 50
-/** A mebibyte would do no more: two requests at once, a chunk each. */
-const OPTIONS = { validate: false, chunkSize: 100, concurrency: 2 } as const
-
-const names = Array.from({ length: 20 }, (_, index) => `f${String(index).padStart(2, "0")}.txt`)
-const contentOf = (name: string, version = "1") => `${name} of version ${version} `.padEnd(BYTES, name)
-const small: Files = Object.fromEntries(names.map((name) => [name, contentOf(name)]))
-
-const upload = (source: string, options: PackageOptions = {}) =>
-  Stream.runCollect(uploadPackage(source, "App", { ...OPTIONS, ...options })).pipe(
-    Effect.map((events) => [...events]),
-  )
-
-/** A run that is killed once it has asked so often. */
-const killed = (
-  source: string,
-  times: number,
-  options: PackageOptions = {},
-  operation = "UploadFile",
-  before?: Mortal,
-) =>
-  Effect.gen(function* () {
-    const run = yield* mortalRun(uploadPackage(source, "App", { ...OPTIONS, ...options }), before)
-    yield* until(operation, times)
-    yield* run.kill
-    return run
-  })
-
-/** The next run. */
-const resumed = (source: string, { packages, store }: Mortal, options: PackageOptions = {}) =>
-  Effect.provide(upload(source, options), afterwards(store, packages))
 
 const planOf = (events: ReadonlyArray<PackageEvent>) =>
   events.find((event) => event._tag === "PackagePlanned") as Extract<
@@ -72,16 +41,6 @@ const summaryOf = (events: ReadonlyArray<PackageEvent>) => {
   assert.strictEqual(last._tag, "PackageUploaded")
   return last as Extract<PackageEvent, { _tag: "PackageUploaded" }>
 }
-
-const holds = (files: Files) =>
-  Effect.map(stored, (found) => {
-    const wanted = Object.entries({ ...files, "_.dir": "" }).map((
-      [name, content],
-    ) => [`App/${name}`, content])
-    assert.deepStrictEqual(found, Object.fromEntries(wanted))
-  })
-
-const requests = Effect.flatMap(Emulator, ({ requests }) => requests)
 
 /** Bytes of files that have arrived in requests so far. */
 const arrived = Effect.map(
@@ -195,15 +154,14 @@ describe("a package whose upload was killed", () => {
 describe("what a killed upload of a package had under way", () => {
   const late = (source: string) =>
     Effect.gen(function* () {
-      yield* (yield* Emulator).inject(Fault.late("20 seconds"), { on: "UploadFile", times: 1 })
+      yield* inject(Fault.late("20 seconds"), "UploadFile")
       return yield* killed(source, 1, { concurrency: 1 })
     })
 
   it.effect("does not arrive in place of a newer file", () =>
     run(Effect.gen(function* () {
-      const dead = yield* late(yield* folderOf(small))
-      const newer: Files = Object.fromEntries(names.map((name) => [name, contentOf(name, "2")]))
-      yield* resumed(yield* folderOf(newer), dead)
+      const [source, next] = [yield* folderOf(small), yield* folderOf(newer)]
+      yield* resumed(next, yield* late(source))
       yield* Effect.sleep("5 minutes")
       yield* holds(newer)
     })))
@@ -221,8 +179,8 @@ describe("what a killed upload of a package had under way", () => {
 
   it.effect("does not stay where the newer package has no such file", () =>
     run(Effect.gen(function* () {
-      const dead = yield* late(yield* folderOf({ "old.txt": "old" }))
-      yield* resumed(yield* folderOf({ "new.txt": "new" }), dead)
+      const [source, next] = [yield* folderOf({ "old.txt": "old" }), yield* folderOf({ "new.txt": "new" })]
+      yield* resumed(next, yield* late(source))
       yield* Effect.sleep("5 minutes")
       yield* holds({ "new.txt": "new" })
     })))
@@ -246,7 +204,7 @@ describe("a large file whose chunks may still arrive", () => {
   it.effect("does not keep the other files of its package waiting, after a kill", () =>
     run(Effect.gen(function* () {
       const source = yield* folderOf(files)
-      yield* (yield* Emulator).inject(Fault.hang, { on: "UploadFileChunk", times: 2 })
+      yield* inject(Fault.hang, "UploadFileChunk", 2)
       const dead = yield* killed(source, 2, {}, "UploadFileChunk")
       assert.isBelow(yield* seconds(resumed(source, dead)), 30)
     })))
@@ -254,7 +212,7 @@ describe("a large file whose chunks may still arrive", () => {
   it.effect("does not keep them waiting when answers are lost", () =>
     run(Effect.gen(function* () {
       const source = yield* folderOf(files)
-      yield* (yield* Emulator).inject(Fault.late("20 seconds"), { on: "UploadFileChunk", times: 2 })
+      yield* inject(Fault.late("20 seconds"), "UploadFileChunk", 2)
       assert.isBelow(yield* seconds(Effect.provide(upload(source), UploadJournal.layerMemory())), 30)
     })))
 })
@@ -264,7 +222,7 @@ describe("a package that is gone on with, and fails", () => {
     Effect.gen(function* () {
       const source = yield* folderOf(small)
       const dead = yield* killed(source, 15)
-      yield* (yield* Emulator).inject(Fault.reply(403, "E_ACCESSDENIED"), { on: "UploadFile", times: 1 })
+      yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile")
       assert.strictEqual((yield* Effect.flip(resumed(source, dead, options)))._tag, "FabricError")
       return { dead, found: Object.keys(yield* stored) }
     })
@@ -289,7 +247,7 @@ describe("a package that is gone on with, and fails", () => {
       const source = yield* folderOf(small)
       const dead = yield* killed(source, 15)
       yield* putFile({ path: "App/other.txt", bytes: new Uint8Array(1) })
-      yield* (yield* Emulator).inject(Fault.reply(403, "E_ACCESSDENIED"), { on: "UploadFile", times: 1 })
+      yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile")
       yield* Effect.flip(resumed(source, dead))
       assert.include(Object.keys(yield* stored), "App/other.txt")
     })))
@@ -316,8 +274,6 @@ describe("a package without a record", () => {
 })
 
 describe("two packages that go to one place at the same time", () => {
-  const newer: Files = Object.fromEntries(names.map((name) => [name, contentOf(name, "2")]))
-
   it.effect("do not end as a mix that can be provisioned, though they come from two machines", () =>
     run(Effect.gen(function* () {
       const [one, two] = [yield* folderOf(small), yield* folderOf(newer)]

@@ -66,9 +66,8 @@ export const clean = (
 const halfPackagesOf = Effect.gen(function* () {
   const { note } = yield* Output
   const { origins } = yield* FabricClient
-  const half = yield* Effect.catchTag(
+  const half = yield* Effect.catchAll(
     halfPackages,
-    "FabricError",
     (error) =>
       Effect.as(
         note(`Whether half a package is left cannot be seen: ${error.message}`, { unseen: true }),

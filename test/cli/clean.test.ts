@@ -136,8 +136,9 @@ describe("session clean", () => {
         path,
         source: "/tmp/my shop",
         first: true,
+        quietAt: 0,
         files: [["a.txt", { size: 1, chunkSize: 10, hash: "aa" }]],
-        touched: Date.UTC(2026, 10, 22),
+        touched: Date.UTC(2026, 10, 21),
       }
       const file = join(folder(state), `${path}.${NOBODY}-1@${hostname()}.package`)
       await writeFile(file, JSON.stringify(record) + "\n")
@@ -151,14 +152,14 @@ describe("session clean", () => {
         const ran = yield* clean(state)
         expect(ran).toMatchObject({ code: 0, out: "No upload session is recorded on this machine." })
         expect(ran.err).toContain(
-          "Half a package is at Half, since 2026-11-22 00:00:00Z.\n" +
+          "Half a package is at Half, since 2026-11-21 00:00:00Z.\n" +
             `  To go on with it: image-store upload '/tmp/my shop' Half ${AT}\n` +
             `  To remove it:     image-store rm Half ${AT}`,
         )
         expect(ran.err).not.toMatch(/Whole|Gone/)
         expect(yield* records(state)).toEqual([`Half.${NOBODY}-1@${hostname()}.package`])
         expect(JSON.parse((yield* clean(state, "--json")).out)).toMatchObject({
-          half: [{ path: "Half", source: "/tmp/my shop", touched: "2026-11-22T00:00:00.000Z" }],
+          half: [{ path: "Half", source: "/tmp/my shop", touched: "2026-11-21T00:00:00.000Z" }],
         })
       })
     ))
