@@ -71,6 +71,8 @@ const HINTS: Readonly<Record<string, string>> = {
   E_ABORT: "a fail-over or an upgrade may be under way; try again in a moment",
   E_ACCESSDENIED: "the credentials are known to the cluster but lack the admin role",
   FABRIC_E_IMAGEBUILDER_RESERVED_DIRECTORY_ERROR: "this folder belongs to the cluster; name what is below it",
+  FABRIC_E_IMAGESTORE_IOERROR:
+    "the cluster could not write; is its disk full? See the space that is left with getInfo, or image-store info",
   FABRIC_E_SERVICE_DOES_NOT_EXIST:
     "this cluster has no image store service: its image store is a file share, which this API cannot reach",
   NotFound:
