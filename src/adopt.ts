@@ -40,7 +40,7 @@ export const isOver = <Entry extends Owned>(
 
 /**
  * When no request of a dead run can arrive any more that the cluster works on for `timeout` seconds, in milliseconds
- * since 1970. The run wrote something before each request, and no request is on its way for longer.
+ * since 1970. The run wrote something before it sent bytes, and no bytes are on their way for longer.
  */
 export const quietAfter = ({ touched }: Pick<Owned, "touched">, timeout: number, now: number): number =>
   Math.min(now, touched + EXPIRED_AFTER) + timeout * 1000 + GRACE

@@ -77,7 +77,7 @@ export const openRecords = <Id extends string, Entry extends Owned, Patch>(
   const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, JournalError> =>
     Effect.tryPromise({ try: run, catch: failed })
 
-  /** It only helps a resume, so it need not reach the disk. Calls to another thread cost more than to wait. */
+  /** Outlives the process, which is enough, but not the machine. Calls to another thread cost more than to wait. */
   const append = (id: Id, line: string): Effect.Effect<void, JournalError> => {
     try {
       const file = open.get(id) ?? openSync(fileOf(id), APPEND)
