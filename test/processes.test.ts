@@ -188,7 +188,9 @@ const life = (seed: number): Effect.Effect<Life, unknown, Scope.Scope> =>
       `no session is left${told()}`,
     )
     assert.strictEqual(yield* emulator.staged, 0, `nothing is staged${told()}`)
-    assert.strictEqual((yield* records(state)).join(" "), "", `the journal is empty${told()}`)
+    // That a lost file may still arrive is known for a while after the package is there.
+    const recorded = (yield* records(state)).filter((name) => !name.endsWith(".package"))
+    assert.strictEqual(recorded.join(" "), "", `no session is recorded${told()}`)
     if (!failedOver) {
       const refused = (yield* emulator.requests).filter(({ operation, status }) =>
         operation === "UploadFileChunk" && status === 400
