@@ -135,7 +135,7 @@ class Trip {
     this.#lost = true
     this.#sending.destroy()
     this.#sending.stop() // The body's own fiber: it must not go on reading its source.
-    this.#stop = this.#pool.diagnose(noAnswer(cause), (error) => {
+    this.#stop = this.#pool.diagnose(noAnswer(cause), this.#sending.connected, (error) => {
       if (this.#sending === undefined) return
       this.#over(Exit.fail(this.#sending.asking ? new NoAnswer(error.code, error.detail, "no") : error))
     })

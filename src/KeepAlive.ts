@@ -20,6 +20,11 @@ const PROBE_DELAY = 30_000
 /** Idle connections kept: more than the requests a gateway takes in parallel (protocol.md 7). */
 const MOST_IDLE = 512
 
+/** How agents tell a request that it gets no connection, which the types of `node:http` do not know. */
+interface Unmet {
+  onSocket(socket: null, error: Error): void
+}
+
 /** What `node:http` asks of an agent. */
 export class KeepAlive {
   readonly protocol: string
@@ -28,8 +33,11 @@ export class KeepAlive {
   readonly keepAlive = true
   readonly maxSockets: number = Infinity
   readonly options: object = {}
+  readonly #secure: boolean
   readonly #connect: () => Net.Socket
   readonly #all = new Set<Net.Socket>()
+  /** Requests that have no connection yet, and the one that is being made for each. */
+  readonly #waiting = new Map<Http.ClientRequest, Net.Socket>()
   /** The last used one comes first, so that those too many get old. */
   readonly #idle: Array<Net.Socket> = []
   /** So many at the bottom were not used since the last look. */
@@ -38,8 +46,9 @@ export class KeepAlive {
 
   /** `tls`: also what Tls.connect takes besides the address; `undefined`: plain. */
   constructor(host: string, port: number, tls: Tls.SecureContextOptions | undefined) {
-    this.protocol = tls === undefined ? "http:" : "https:"
-    this.defaultPort = tls === undefined ? 80 : 443
+    this.#secure = tls !== undefined
+    this.protocol = this.#secure ? "https:" : "http:"
+    this.defaultPort = this.#secure ? 443 : 80
     const address = { host, port, keepAlive: true, keepAliveInitialDelay: PROBE_DELAY, noDelay: true }
     let session: Buffer | undefined
     this.#connect = tls === undefined ? () => Net.connect(address) : () =>
@@ -62,15 +71,23 @@ export class KeepAlive {
     return socket !== undefined
   }
 
-  /** Called by `node:http` for each request. */
+  /**
+   * Called by `node:http` for each request. One over TLS gets a new connection only when that is secure: no byte of
+   * it can leave before, and one that fails until then was not sent.
+   */
   addRequest(request: Http.ClientRequest): void {
-    let socket = this.warm ? this.#idle.pop() : undefined
+    const idle = this.warm ? this.#idle.pop() : undefined
     if (this.#unused > this.#idle.length) this.#unused = this.#idle.length
-    if (socket === undefined) socket = this.#open()
-    else socket.ref()
     // Not marked as reused: Deno sends a request again by itself, body and all, when it loses a marked connection.
     // What has been sent would no longer be known, and a chunk sent twice is refused and leaks.
-    request.onSocket(socket)
+    if (idle !== undefined) request.onSocket(idle.ref())
+    else if (this.#secure) this.#handOver(request, this.#open())
+    else request.onSocket(this.#open())
+  }
+
+  /** Ends the connection that is being made for a request, if it has none yet. */
+  giveUp(request: Http.ClientRequest): void {
+    this.#waiting.get(request)?.destroy()
   }
 
   /** Closes what is idle. */
@@ -82,6 +99,21 @@ export class KeepAlive {
   close(): void {
     Timers.clearInterval(this.#retiring)
     for (const socket of this.#all) socket.destroy()
+  }
+
+  #handOver(request: Http.ClientRequest, socket: Net.Socket): void {
+    this.#waiting.set(request, socket)
+    const settle = (error?: Error) => {
+      if (!this.#waiting.delete(request)) return
+      if (error === undefined) request.onSocket(socket)
+      else (request as unknown as Unmet).onSocket(null, error)
+    }
+    socket.once("secureConnect", () => settle())
+    socket.once("error", settle)
+    socket.once(
+      "close",
+      () => settle(Object.assign(new Error("the connection was closed"), { code: "ECONNRESET" })),
+    )
   }
 
   #open(): Net.Socket {

@@ -41,6 +41,7 @@ export class Sending {
   #request: Http.ClientRequest | undefined
   #stop: (() => void) | undefined
   #asking = false
+  #connected = false
 
   constructor(pool: Pool, outgoing: Outgoing, watch: Watch, listener: Listener) {
     this.#pool = pool
@@ -59,16 +60,23 @@ export class Sending {
     return this.#request?.socket?.connecting ?? true
   }
 
+  /** Whether the request was given a connection, which over TLS is a secure one. Before, no byte of it is out. */
+  get connected(): boolean {
+    return this.#connected
+  }
+
   /** Throws when the request cannot be written. */
   start(): void {
     const { body } = this.#outgoing
     this.#asking = this.#pool.asksFirst(body)
     const request = this.#pool.request(this.#outgoing, this.#asking)
     this.#request = request
+    this.#connected = false
     const { closed, failed } = this.#listener
     // One that was given up for another has nothing to tell any more.
     request.on("error", (cause) => this.#request === request && failed(cause))
     request.on("close", () => this.#request === request && closed())
+    request.once("socket", () => this.#connected = true)
     request.on("response", (response) => this.#answered(response))
     if (body === undefined) {
       request.end()
@@ -86,7 +94,7 @@ export class Sending {
 
   /** Cuts the connection. */
   destroy(): void {
-    this.#request?.destroy()
+    if (this.#request !== undefined) this.#pool.cut(this.#request)
   }
 
   #send(request: Http.ClientRequest, body: Body): void {
@@ -109,11 +117,10 @@ export class Sending {
       go()
     }
     request.once("continue", proceed)
-    // The headers leave when the connection is there. Node tells of every later handshake by the same event.
-    request.once("socket", (socket) =>
-      socket.once("secureConnect", () => {
-        if (waiting) stopClock = this.#watch.after(UNASKED_AFTER, proceed)
-      }))
+    // The headers leave when the connection is there.
+    request.once("socket", () => {
+      if (waiting) stopClock = this.#watch.after(UNASKED_AFTER, proceed)
+    })
     return end
   }
 

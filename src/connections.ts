@@ -78,6 +78,12 @@ export class Pool {
     })
   }
 
+  /** Cuts the connection of a request, or ends the attempt to make one. */
+  cut(request: Http.ClientRequest): void {
+    this.#agent.giveUp(request)
+    request.destroy()
+  }
+
   /** This endpoint has answered, so it speaks what we speak. */
   answered(): void {
     this.#answered = this.#knownAsHttp = true
@@ -100,18 +106,20 @@ export class Pool {
   }
 
   /**
-   * Looks closer at a lost connection. A port that speaks TLS resets a plain request without a word, so the
-   * first time an endpoint does that, it is asked for a TLS handshake. Returns how to stop that.
+   * Looks closer at a lost connection, or at one that was not made (not `connected`). A port that speaks TLS
+   * resets a plain request without a word, so the first time an endpoint does that, it is asked for a TLS
+   * handshake. Returns how to stop that.
    */
-  diagnose(error: NoAnswer, then: (error: NoAnswer) => void): () => void {
+  diagnose(error: NoAnswer, connected: boolean, then: (error: NoAnswer) => void): () => void {
     // Nonsense where sense came from before is not a matter of TLS.
-    if (this.#answered && error.distrust !== undefined) {
+    if (connected && this.#answered && error.distrust !== undefined) {
       error = new NoAnswer(BAD_ANSWER, error.detail, "maybe")
     }
     if (CANNOT_RENEGOTIATE && this.#certified && !this.#answered && HUNG_UP.test(error.code)) {
       error = new NoAnswer(error.code, error.detail + LATE_CERTIFICATE, error.sent)
     }
     if (error.sent === "maybe") this.drop()
+    if (!connected) error = new NoAnswer(error.code, error.detail, "no")
     if (this.#secure || this.#knownAsHttp || error.code !== "ECONNRESET") {
       then(error)
       return () => {}

@@ -13,7 +13,7 @@ import { Emulator } from "../src/emulator/mod.ts"
 import { operatorPfx } from "./fixtures/operatorPfx.ts"
 import { certificate } from "./support/certificates.ts"
 import { failure, S } from "./support/cluster.ts"
-import { reply, serveHttp, serveHttps, serveTcp, serveTls, talk } from "./support/sockets.ts"
+import { reply, serveHttp, serveHttps, serveInTurn, serveTcp, serveTls, talk } from "./support/sockets.ts"
 
 const at = (endpoint: string, options: Partial<FabricConfig.Options> = {}) =>
   Layer.orDie(FabricClient.layerCluster({ endpoints: [endpoint], retry: { times: 0 }, ...options }))
@@ -314,6 +314,44 @@ describe("over TLS", () => {
       const error = yield* Effect.provide(failure(remove), at(`http://localhost:${port}`))
       assert.strictEqual(error.reason._tag, "Untrusted")
       assert.include(error.message, "write https://")
+    }))
+
+  it.scoped("has sent nothing when the connection is lost in the handshake", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serveTcp((socket) => socket.once("data", () => socket.destroy()))
+      const { reason } = yield* Effect.provide(failure(remove), at(`https://localhost:${port}`))
+      assert.isTrue(reason._tag === "Unreachable" && reason.sent === "no")
+    }))
+
+  it.scoped("hangs up in the handshake when it is interrupted", () =>
+    Effect.gen(function* () {
+      const arrived = yield* Deferred.make<void>()
+      const left = yield* Deferred.make<void>()
+      const { port } = yield* serveTcp((socket) => {
+        socket.on("data", () => Deferred.unsafeDone(arrived, Effect.void))
+        socket.on("close", () => Deferred.unsafeDone(left, Effect.void))
+      })
+      const fiber = yield* Effect.fork(Effect.provide(remove, at(`https://localhost:${port}`)))
+      yield* Deferred.await(arrived)
+      yield* Fiber.interrupt(fiber)
+      yield* Deferred.await(left)
+    }))
+
+  it.scoped("does not trust another certificate that comes later either", () =>
+    Effect.gen(function* () {
+      const [first, second] = yield* Effect.promise(() =>
+        Promise.all([certificate("localhost"), certificate("localhost")])
+      )
+      const { port } = yield* serveInTurn([
+        yield* serveHttps(first, (_, response) => {
+          response.writeHead(200, { "content-length": 0, connection: "close" }).end()
+        }),
+        yield* serveHttps(second, ok),
+      ])
+      const { reason } = yield* Effect.zipRight(remove, failure(remove)).pipe(
+        Effect.provide(at(`https://localhost:${port}`, { ca: first.cert })),
+      )
+      assert.strictEqual(reason._tag, "Untrusted")
     }))
 
   it.scoped("says on Deno, which cannot renegotiate, what a gateway may have wanted that hangs up", () =>

@@ -51,6 +51,20 @@ export const serveTls = (
 ): Effect.Effect<Served, never, Scope.Scope> =>
   Effect.suspend(() => serveServer(Tls.createServer(options, handler)))
 
+/** One port whose connections go to these servers, one after the other. */
+export const serveInTurn = (servers: ReadonlyArray<Served>): Effect.Effect<Served, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    let turn = 0
+    return serveTcp((socket) => {
+      const { port } = servers[turn++ % servers.length]!
+      const inner = Net.connect({ host: "127.0.0.1", port })
+      socket.pipe(inner).pipe(socket)
+      socket.on("close", () => inner.destroy())
+      inner.on("close", () => socket.destroy())
+      inner.on("error", () => {})
+    })
+  })
+
 /** A request as its bytes come in. */
 export interface Incoming {
   readonly socket: Net.Socket
