@@ -70,6 +70,7 @@ export {
   type UploadEvent,
   type UploadOptions,
 } from "./src/UploadEvent.ts"
+export type { ServerCertificate } from "./src/ServerCertificate.ts"
 export { UploadDeadline } from "./src/UploadDeadline.ts"
 export { uploadDefaults, uploadFile } from "./src/uploadFile.ts"
 export { uploadPackage } from "./src/uploadPackage.ts"

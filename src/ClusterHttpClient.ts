@@ -25,6 +25,7 @@ import * as Exchange from "./Exchange.ts"
 import { type ClientCertificate, FabricConfig } from "./FabricConfig.ts"
 import { NoAnswer, noAnswer } from "./NoAnswer.ts"
 import { Sending } from "./Sending.ts"
+import { trustOf } from "./trust.ts"
 
 const unwatched: Exchange.Watch = {
   begin: () => {},
@@ -334,10 +335,11 @@ export const ClusterHttpClient: {
   layer: Layer.scoped(
     HttpClient.HttpClient,
     Effect.gen(function* () {
-      const tls = yield* secureContext(yield* FabricConfig)
+      const config = yield* FabricConfig
+      const tls = yield* secureContext(config)
       return makeClient(
         yield* Effect.acquireRelease(
-          Effect.sync(() => new Pools(tls)),
+          Effect.sync(() => new Pools(tls, trustOf(config))),
           (pools) => Effect.sync(() => pools.close()),
         ),
       )

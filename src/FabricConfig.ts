@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { readFile } from "node:fs/promises"
 import { parseEndpoint } from "./endpoint.ts"
+import { parseThumbprint, type ServerCertificate } from "./ServerCertificate.ts"
 import { tolerant } from "./tolerant.ts"
 
 /** How failed attempts are repeated. Each repeat of an unreachable gateway goes to the next endpoint. */
@@ -46,6 +47,7 @@ interface Shape {
   readonly clientCertificate: Option.Option<ClientCertificate>
   /** PEM text of the certificates that may sign the gateway's. */
   readonly ca: Option.Option<string>
+  readonly serverCertificate: ServerCertificate
 }
 
 /** Types that belong to {@link FabricConfig}. */
@@ -76,6 +78,19 @@ export declare namespace FabricConfig {
       | undefined
     /** Certificates to trust in place of the system's: a path or the PEM text itself. */
     readonly ca?: string | undefined
+    /**
+     * What the gateway's certificate is known by, when the system does not know who signed it, or it is for another
+     * name. Given together, also with `ca`, each of them is enough.
+     */
+    readonly serverCertificate?: {
+      /**
+       * SHA-1 or SHA-256 thumbprints (40 or 64 hex digits, colons and blanks as you like). A certificate that has one is
+       * accepted whatever its name, its issuer and its expiry say. With thumbprints alone no other is.
+       */
+      readonly thumbprints?: ReadonlyArray<string> | undefined
+      /** Names that it may be for in place of the endpoint's host, if `ca` or the system vouches for it. */
+      readonly commonNames?: ReadonlyArray<string> | undefined
+    } | undefined
   }
 }
 
@@ -98,6 +113,7 @@ export class FabricConfig extends Base {
     },
     clientCertificate: Option.none(),
     ca: Option.none(),
+    serverCertificate: { thumbprints: [], commonNames: [] },
   }
 
   /** A configuration in code. Fails with a `ConfigError` that names the option and what would be right. */
@@ -109,8 +125,9 @@ export class FabricConfig extends Base {
   /**
    * A configuration from Effect's `ConfigProvider`, by default the environment: `FABRIC_ENDPOINT` (several
    * with commas between), `FABRIC_TIMEOUT` (seconds), `FABRIC_CLIENT_CERT`, `FABRIC_CLIENT_KEY`,
-   * `FABRIC_CA` (paths or PEM texts), `FABRIC_CLIENT_PFX` (a path, or Base64) and `FABRIC_CLIENT_PASSPHRASE`. A
-   * variable that must not be read, as under Deno without `--allow-env`, counts as absent.
+   * `FABRIC_CA` (paths or PEM texts), `FABRIC_CLIENT_PFX` (a path, or Base64), `FABRIC_CLIENT_PASSPHRASE`,
+   * `FABRIC_SERVER_THUMBPRINT` and `FABRIC_SERVER_COMMON_NAME` (several with commas between). A variable that must
+   * not be read, as under Deno without `--allow-env`, counts as absent.
    */
   static readonly layerConfig: Layer.Layer<FabricConfig, ConfigError.ConfigError> = Layer.effect(
     FabricConfig,
@@ -122,7 +139,9 @@ export class FabricConfig extends Base {
 }
 
 /** What each option is called where the user wrote it. */
-type Names = Readonly<Record<"endpoints" | "timeout" | "cert" | "key" | "pfx" | "ca", string>>
+type Names = Readonly<
+  Record<"endpoints" | "timeout" | "cert" | "key" | "pfx" | "ca" | "thumbprints" | "commonNames", string>
+>
 
 const optionNames: Names = {
   endpoints: "endpoints",
@@ -131,6 +150,8 @@ const optionNames: Names = {
   key: "clientCertificate.key",
   pfx: "clientCertificate.pfx",
   ca: "ca",
+  thumbprints: "serverCertificate.thumbprints",
+  commonNames: "serverCertificate.commonNames",
 }
 
 const variableNames: Names = {
@@ -140,19 +161,28 @@ const variableNames: Names = {
   key: "FABRIC_CLIENT_KEY",
   pfx: "FABRIC_CLIENT_PFX",
   ca: "FABRIC_CA",
+  thumbprints: "FABRIC_SERVER_THUMBPRINT",
+  commonNames: "FABRIC_SERVER_COMMON_NAME",
 }
 
 const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
   Config.map(Config.option(config), Option.getOrUndefined)
 
+const several = (name: string): Config.Config<ReadonlyArray<string>> =>
+  Config.map(Config.string(name), (text) => text.split(","))
+
 const variables: Config.Config<FabricConfig.Options> = Config.all({
-  endpoints: Config.map(Config.string("FABRIC_ENDPOINT"), (text) => text.split(",")),
+  endpoints: several("FABRIC_ENDPOINT"),
   timeout: optional(Config.number("FABRIC_TIMEOUT")),
   cert: optional(Config.string("FABRIC_CLIENT_CERT")),
   key: optional(Config.redacted("FABRIC_CLIENT_KEY")),
   pfx: optional(Config.redacted("FABRIC_CLIENT_PFX")),
   passphrase: optional(Config.redacted("FABRIC_CLIENT_PASSPHRASE")),
   ca: optional(Config.string("FABRIC_CA")),
+  serverCertificate: Config.all({
+    thumbprints: optional(several("FABRIC_SERVER_THUMBPRINT")),
+    commonNames: optional(several("FABRIC_SERVER_COMMON_NAME")),
+  }),
 }).pipe(
   Config.map(({ cert, key, passphrase, pfx, ...rest }) => {
     // One without the other is refused below, by name.
@@ -205,6 +235,15 @@ const fromOptions = (
           Redacted.make(reveal(text))),
       }),
       ca: options.ca === undefined ? defaults.ca : Option.some(yield* pem(names.ca, options.ca)),
+      serverCertificate: {
+        thumbprints: yield* Effect.forEach(options.serverCertificate?.thumbprints ?? [], (text) =>
+          Either.mapLeft(parseThumbprint(text), (issue) =>
+            problem(names.thumbprints, issue))),
+        commonNames: yield* Effect.forEach(options.serverCertificate?.commonNames ?? [], (text) =>
+          text.trim() === ""
+            ? invalid(names.commonNames, "expected names, but one is empty")
+            : Either.right(text.trim())),
+      },
     }
   })
 

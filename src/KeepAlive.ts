@@ -9,6 +9,7 @@ import type * as Http from "node:http"
 import * as Net from "node:net"
 import * as Timers from "node:timers"
 import * as Tls from "node:tls"
+import type { Trust } from "./trust.ts"
 
 /**
  * Milliseconds after which an idle connection is closed, at the latest: load balancers forget it in silence after 4
@@ -35,6 +36,7 @@ export class KeepAlive {
   readonly options: object = {}
   readonly #secure: boolean
   readonly #connect: () => Net.Socket
+  readonly #trust: Trust
   readonly #all = new Set<Net.Socket>()
   /** Requests that have no connection yet, and the one that is being made for each. */
   readonly #waiting = new Map<Http.ClientRequest, Net.Socket>()
@@ -45,20 +47,24 @@ export class KeepAlive {
   #retiring: NodeJS.Timeout | undefined
 
   /** `tls`: also what Tls.connect takes besides the address; `undefined`: plain. */
-  constructor(host: string, port: number, tls: Tls.SecureContextOptions | undefined) {
+  constructor(host: string, port: number, tls: Tls.SecureContextOptions | undefined, trust: Trust) {
+    this.#trust = trust
     this.#secure = tls !== undefined
     this.protocol = this.#secure ? "https:" : "http:"
     this.defaultPort = this.#secure ? 443 : 80
     const address = { host, port, keepAlive: true, keepAliveInitialDelay: PROBE_DELAY, noDelay: true }
+    // A session that is resumed shows no certificate on Node, and passes for trusted on Deno.
+    const resumes = trust.options.rejectUnauthorized ?? true
     let session: Buffer | undefined
     this.#connect = tls === undefined ? () => Net.connect(address) : () =>
       Tls.connect({
         ...tls,
+        ...trust.options,
         ...address,
         servername: Net.isIP(host) === 0 ? host : "",
         ALPNProtocols: ["http/1.1"],
         ...(session === undefined ? {} : { session }),
-      }).on("session", (ticket) => session = ticket)
+      }).on("session", (ticket) => session = resumes ? ticket : undefined)
   }
 
   /** Whether the next request goes out on a connection that has answered one before. */
@@ -72,8 +78,8 @@ export class KeepAlive {
   }
 
   /**
-   * Called by `node:http` for each request. One over TLS gets a new connection only when that is secure: no byte of
-   * it can leave before, and one that fails until then was not sent.
+   * Called by `node:http` for each request. One over TLS gets a new connection only when that is secure and the
+   * other side trusted: no byte of it can leave before, and one that fails until then was not sent.
    */
   addRequest(request: Http.ClientRequest): void {
     const idle = this.warm ? this.#idle.pop() : undefined
@@ -81,7 +87,7 @@ export class KeepAlive {
     // Not marked as reused: Deno sends a request again by itself, body and all, when it loses a marked connection.
     // What has been sent would no longer be known, and a chunk sent twice is refused and leaks.
     if (idle !== undefined) request.onSocket(idle.ref())
-    else if (this.#secure) this.#handOver(request, this.#open())
+    else if (this.#secure) this.#handOver(request, this.#open() as Tls.TLSSocket)
     else request.onSocket(this.#open())
   }
 
@@ -101,14 +107,15 @@ export class KeepAlive {
     for (const socket of this.#all) socket.destroy()
   }
 
-  #handOver(request: Http.ClientRequest, socket: Net.Socket): void {
+  #handOver(request: Http.ClientRequest, socket: Tls.TLSSocket): void {
     this.#waiting.set(request, socket)
     const settle = (error?: Error) => {
       if (!this.#waiting.delete(request)) return
-      if (error === undefined) request.onSocket(socket)
-      else (request as unknown as Unmet).onSocket(null, error)
+      if (error === undefined) return request.onSocket(socket)
+      socket.destroy()
+      ;(request as unknown as Unmet).onSocket(null, error)
     }
-    socket.once("secureConnect", () => settle())
+    socket.once("secureConnect", () => settle(this.#trust.refusal(socket)))
     socket.once("error", settle)
     socket.once(
       "close",

@@ -31,6 +31,15 @@ export const TLS_WANTED = "TLS_WANTED"
 export const BODY_UNREADABLE = "BODY_UNREADABLE"
 /** What came back on an endpoint that had answered before is no HTTP. */
 export const BAD_ANSWER = "BAD_ANSWER"
+/** The gateway's certificate is none of those that are pinned. */
+export const NOT_PINNED = "CERT_NOT_PINNED"
+/** The gateway's certificate is for another name. */
+export const WRONG_NAME = "ERR_TLS_CERT_ALTNAME_INVALID"
+/** No authority that is trusted has signed the gateway's certificate. */
+export const UNSIGNED: RegExp = /SELF_SIGNED|UNABLE_TO|UNKNOWN_ISSUER|UnknownIssuer|INVALID_CA/
+
+const PIN = "if it is the cluster's own, give its thumbprint: " +
+  "`serverCertificate`, FABRIC_SERVER_THUMBPRINT, --server-thumbprint"
 
 const TLS_HINTS: ReadonlyArray<readonly [codes: RegExp, hint: string]> = [
   [/^(TLS_WANTED|HPE_)/, "the port speaks TLS; write https:// for this endpoint"],
@@ -38,10 +47,19 @@ const TLS_HINTS: ReadonlyArray<readonly [codes: RegExp, hint: string]> = [
     /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|^EPROTO$/,
     "the port may not speak TLS, or no version of it that both sides know; write http:// for an unsecured cluster",
   ],
-  [/ALTNAME_INVALID|NotValidForName/, "the certificate is for another name; use the name that it is for"],
+  [/CERT_NOT_PINNED/, `this is none of the certificates that are trusted; ${PIN}`],
+  [
+    /ALTNAME_INVALID|NotValidForName/,
+    "the certificate is for another name; use the name that it is for, or give that name: " +
+    "`serverCertificate`, FABRIC_SERVER_COMMON_NAME, --server-common-name",
+  ],
   [/EXPIRED|NOT_YET_VALID/, "the certificate is not valid now; check it and the clocks"],
   [
-    /SELF_SIGNED|UNABLE_TO|UNKNOWN_ISSUER|CERT_|UnknownIssuer|ERR_TLS_|INVALID_CA/,
+    UNSIGNED,
+    `the gateway's certificate is not trusted; name the certificate that signed it (ca), or, ${PIN}`,
+  ],
+  [
+    /CERT_|ERR_TLS_/,
     "the gateway's certificate is not trusted; name the certificate that signed it (ca)",
   ],
   [
@@ -58,7 +76,7 @@ const NEVER_SENT =
 const WORDS: ReadonlyArray<readonly [text: RegExp, code: string]> = [
   [/ConnectionRefused|connection refused/i, "ECONNREFUSED"],
   [/dns error|failed to lookup|name or service not known|getaddrinfo|FailedToOpenSocket/i, "ENOTFOUND"],
-  [/NotValidForName|certificate not valid for name/i, "ERR_TLS_CERT_ALTNAME_INVALID"],
+  [/NotValidForName|certificate not valid for name/i, WRONG_NAME],
   [/expired/i, "CERT_HAS_EXPIRED"],
   [/UnknownIssuer|invalid peer certificate|self.signed/i, "UNABLE_TO_VERIFY_LEAF_SIGNATURE"],
   [

@@ -8,7 +8,8 @@ import * as Https from "node:https"
 import * as Tls from "node:tls"
 import { KeepAlive } from "./KeepAlive.ts"
 import { type Body, bodySize, type Outgoing } from "./Exchange.ts"
-import { BAD_ANSWER, NoAnswer, TLS_WANTED } from "./NoAnswer.ts"
+import { BAD_ANSWER, NoAnswer, TLS_WANTED, UNSIGNED } from "./NoAnswer.ts"
+import { byAuthority, shownBy, type Trust } from "./trust.ts"
 
 /** Bytes of a body written at a time: few enough that several bodies at once on a slow line still show progress. */
 const LEAST_PIECE = 256 * 1024
@@ -39,14 +40,14 @@ export class Pool {
   #answered = false
   #piece = LEAST_PIECE
 
-  constructor(origin: string, tls: Tls.SecureContextOptions) {
+  constructor(origin: string, tls: Tls.SecureContextOptions, trust: Trust = byAuthority) {
     const url = new URL(origin)
     this.#secure = url.protocol === "https:"
     this.#host = url.hostname.replace(/^\[|\]$/g, "")
     this.#port = Number(url.port || (this.#secure ? 443 : 80))
     this.#authority = url.host
     this.#asks = this.#certified = this.#secure && (tls.cert ?? tls.pfx) !== undefined
-    this.#agent = new KeepAlive(this.#host, this.#port, this.#secure ? tls : undefined)
+    this.#agent = new KeepAlive(this.#host, this.#port, this.#secure ? tls : undefined, trust)
   }
 
   /** Whether the next request has to ask before it sends this body. Where it was answered before, it is known. */
@@ -108,7 +109,7 @@ export class Pool {
   /**
    * Looks closer at a lost connection, or at one that was not made (not `connected`). A port that speaks TLS
    * resets a plain request without a word, so the first time an endpoint does that, it is asked for a TLS
-   * handshake. Returns how to stop that.
+   * handshake. So is one whose certificate is not trusted: its thumbprint is what can be. Returns how to stop that.
    */
   diagnose(error: NoAnswer, connected: boolean, then: (error: NoAnswer) => void): () => void {
     // Nonsense where sense came from before is not a matter of TLS.
@@ -120,22 +121,36 @@ export class Pool {
     }
     if (error.sent === "maybe") this.drop()
     if (!connected) error = new NoAnswer(error.code, error.detail, "no")
-    if (this.#secure || this.#knownAsHttp || error.code !== "ECONNRESET") {
+    const { code, detail } = error
+    if (!connected && UNSIGNED.test(code)) {
+      return this.#look((socket) => new NoAnswer(code, `${detail}; ${shownBy(socket)}`, "no"), error, then)
+    }
+    if (this.#secure || this.#knownAsHttp || code !== "ECONNRESET") {
       then(error)
       return () => {}
     }
     this.#knownAsHttp = true
+    return this.#look(
+      () => new NoAnswer(TLS_WANTED, "plain HTTP on a port that speaks TLS", "no"),
+      error,
+      then,
+    )
+  }
+
+  /** Greets whoever is there over TLS, and sends nothing. Tells what was `found`, or what there is otherwise. */
+  #look(
+    found: (socket: Tls.TLSSocket) => NoAnswer,
+    otherwise: NoAnswer,
+    then: (error: NoAnswer) => void,
+  ): () => void {
     const socket = Tls.connect({ host: this.#host, port: this.#port, rejectUnauthorized: false })
     const end = (error: NoAnswer) => {
       socket.destroy()
       then(error)
     }
-    socket.once(
-      "secureConnect",
-      () => end(new NoAnswer(TLS_WANTED, "plain HTTP on a port that speaks TLS", "no")),
-    )
-    socket.on("error", () => end(error))
-    socket.once("close", () => end(error))
+    socket.once("secureConnect", () => end(found(socket)))
+    socket.on("error", () => end(otherwise))
+    socket.once("close", () => end(otherwise))
     return () => socket.destroy()
   }
 
@@ -148,15 +163,17 @@ export class Pool {
 export class Pools {
   readonly #pools = new Map<string, Pool>()
   readonly #tls: Tls.SecureContextOptions
+  readonly #trust: Trust
 
-  constructor(tls: Tls.SecureContextOptions) {
+  constructor(tls: Tls.SecureContextOptions, trust: Trust) {
     this.#tls = tls
+    this.#trust = trust
   }
 
   of(origin: string): Pool {
     let pool = this.#pools.get(origin)
     if (pool === undefined) {
-      pool = new Pool(origin, this.#tls)
+      pool = new Pool(origin, this.#tls, this.#trust)
       this.#pools.set(origin, pool)
     }
     return pool

@@ -25,6 +25,7 @@ const readFrom = (variables: Record<string, string>) =>
 const complaint = (options: FabricConfig.Options) => Effect.map(Effect.flip(read(options)), String)
 
 const CERT = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
+const SHA1 = "A8136758F4AB8962AF2BF3F27921BE1DF67F4326"
 const KEY = "-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\n"
 
 describe("FabricConfig.layer", () => {
@@ -154,6 +155,25 @@ describe("FabricConfig.layer", () => {
       assert.notInclude(String(both), operatorPfx.pfx.slice(0, 50))
     }))
 
+  it.effect("takes thumbprints and names of the gateway's certificate, and says which is none", () =>
+    Effect.gen(function* () {
+      const endpoints = ["https://a:1"]
+      const written = "\u200ea8 13 67 58 f4 ab 89 62 af 2b f3 f2 79 21 be 1d f6 7f 43 26"
+      const { serverCertificate } = yield* read({
+        endpoints,
+        serverCertificate: { thumbprints: [written], commonNames: [" cluster.example "] },
+      })
+      assert.deepStrictEqual(serverCertificate, { thumbprints: [SHA1], commonNames: ["cluster.example"] })
+      const thumbprints = [SHA1, "a8 13"]
+      const text = yield* complaint({ endpoints, serverCertificate: { thumbprints } })
+      assert.include(text, "serverCertificate.thumbprints")
+      assert.include(text, 'got "a8 13"')
+      assert.include(
+        yield* complaint({ endpoints, serverCertificate: { commonNames: [""] } }),
+        "serverCertificate.commonNames",
+      )
+    }))
+
   it.effect("says which certificate cannot be read, without its text", () =>
     Effect.gen(function* () {
       const text = yield* complaint({
@@ -175,11 +195,17 @@ describe("FabricConfig.layerConfig", () => {
         FABRIC_CLIENT_CERT: CERT,
         FABRIC_CLIENT_KEY: KEY,
         FABRIC_CA: CERT,
+        FABRIC_SERVER_THUMBPRINT: `${SHA1},${SHA1.toLowerCase()}`,
+        FABRIC_SERVER_COMMON_NAME: "one.example, two.example",
       })
       assert.deepStrictEqual(config.endpoints.map(({ host }) => host), ["a:19080", "b:19080"])
       assert.strictEqual(config.timeout, 90)
       assert.isTrue(Option.isSome(config.clientCertificate))
       assert.isTrue(Option.isSome(config.ca))
+      assert.deepStrictEqual(config.serverCertificate, {
+        thumbprints: [SHA1, SHA1],
+        commonNames: ["one.example", "two.example"],
+      })
     }))
 
   it.effect("names the variable that is wrong", () =>
@@ -192,6 +218,10 @@ describe("FabricConfig.layerConfig", () => {
       assert.include(
         yield* text({ FABRIC_ENDPOINT: "https://a:1", FABRIC_CLIENT_CERT: CERT }),
         "FABRIC_CLIENT_KEY",
+      )
+      assert.include(
+        yield* text({ FABRIC_ENDPOINT: "https://a:1", FABRIC_SERVER_THUMBPRINT: "" }),
+        "FABRIC_SERVER_THUMBPRINT",
       )
     }))
 
