@@ -44,15 +44,17 @@ const settings = (params: ClusterParams): Effect.Effect<Lookup, never, Host> =>
 
 /** What the options say: a setting, or that it is not to be looked for elsewhere. */
 const typedSettings = (
-  { ca, cert, endpoint, key, pfx, timeout }: ClusterParams,
+  { ca, cert, endpoint, key, pfx, timeout, ...server }: ClusterParams,
 ): ReadonlyMap<string, Setting | undefined> => {
   const values: ReadonlyArray<readonly [name: string, source: string, value: string | undefined]> = [
-    ["FABRIC_ENDPOINT", "--endpoint", endpoint.length === 0 ? undefined : endpoint.join(",")],
+    ["FABRIC_ENDPOINT", "--endpoint", joined(endpoint)],
     ["FABRIC_TIMEOUT", "--timeout", timeout?.toString()],
     ["FABRIC_CLIENT_CERT", "--cert", cert],
     ["FABRIC_CLIENT_KEY", "--key", key],
     ["FABRIC_CLIENT_PFX", "--pfx", pfx],
     ["FABRIC_CA", "--ca", ca],
+    ["FABRIC_SERVER_THUMBPRINT", "--server-thumbprint", joined(server["server-thumbprint"])],
+    ["FABRIC_SERVER_COMMON_NAME", "--server-common-name", joined(server["server-common-name"])],
   ]
   // A client certificate that is typed in one form takes the place of any in the other.
   const hidden = [
@@ -65,6 +67,9 @@ const typedSettings = (
   }
   return typed
 }
+
+const joined = (values: ReadonlyArray<string>): string | undefined =>
+  values.length === 0 ? undefined : values.join(",")
 
 const provider = (lookup: Lookup): ConfigProvider.ConfigProvider =>
   ConfigProvider.fromFlat(ConfigProvider.makeFlat({

@@ -52,6 +52,16 @@ export const clusterOptions = {
     summary: "Client certificate and key in one PFX file; FABRIC_CLIENT_PASSPHRASE opens it",
   },
   ca: { kind: "text", value: "FILE", summary: "Certificates to trust in place of the system's, PEM" },
+  "server-thumbprint": {
+    kind: "list",
+    value: "HEX",
+    summary: "Thumbprint (SHA-1 or SHA-256) of the cluster's certificate, to trust that; again for more",
+  },
+  "server-common-name": {
+    kind: "list",
+    value: "NAME",
+    summary: "Name on the cluster's certificate, when it is not the endpoint's; again for more",
+  },
 } as const
 
 /** What was typed of {@link clusterOptions}. */

@@ -158,6 +158,28 @@ describe("settings", () => {
       )
     }).pipe(Effect.provide(Emulator.layer())))
 
+  it.effect("may be thumbprints and names of the cluster's certificate, also where sfctl chose the cluster", () =>
+    Effect.gen(function* () {
+      const right = "a8136758f4ab8962af2bf3f27921be1df67f4326"
+      const chosen = config("endpoint = https://file:19080", "security = none", "no_verify = true")
+      const fine = `Cluster: https://file:19080 (from endpoint in ${FILE})`
+      const typed =
+        `--server-thumbprint ${right} --server-thumbprint=${right} --server-common-name cluster.example`
+      const withVariable = (value: string) => ({
+        ...chosen,
+        env: { ...chosen.env, FABRIC_SERVER_THUMBPRINT: value },
+      })
+      expect(yield* cluster(chosen, typed)).toBe(fine)
+      expect(yield* cluster(withVariable(`${right},${right}`))).toBe(fine)
+      expect(yield* cluster(withVariable(`${right},12`))).toMatch(
+        /^Cannot use FABRIC_SERVER_THUMBPRINT: .* got "12"$/,
+      )
+      expect(yield* cluster(withVariable("12"), typed)).toBe(fine)
+      expect(yield* cluster(chosen, `${typed} --server-thumbprint 12`)).toMatch(
+        /^Cannot use --server-thumbprint: .* got "12"$/,
+      )
+    }).pipe(Effect.provide(Emulator.layer())))
+
   it.effect("of sfctl that cannot be followed are pointed out", () =>
     Effect.gen(function* () {
       expect(yield* cluster(config("endpoint = https://file:19080", "security = aad"))).toMatch(
