@@ -12,8 +12,6 @@ export type SessionState = "open" | "committing" | "deleting"
 /** What is recorded of a session. */
 export interface JournalEntry extends Owned {
   readonly sessionId: SessionId
-  /** Origins of the cluster's endpoints. */
-  readonly endpoints: ReadonlyArray<string>
   readonly path: string
   /** Bytes of the whole file. */
   readonly size: number

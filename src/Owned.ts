@@ -14,6 +14,8 @@ export interface Owner {
 
 /** A record. */
 export interface Owned {
+  /** Origins of the cluster's endpoints. */
+  readonly endpoints: ReadonlyArray<string>
   readonly owner: Owner
   /** When something was written last, in milliseconds since 1970. */
   readonly touched: number
@@ -24,6 +26,10 @@ export interface Change<Patch> {
   readonly at: number
   readonly patch: Patch
 }
+
+/** Whether a record is of the cluster that has those origins. */
+export const isOf = ({ endpoints }: Owned, origins: ReadonlyArray<string>): boolean =>
+  endpoints.some((origin) => origins.includes(origin))
 
 /** Whether two are the same process. */
 export const isSameOwner = (one: Owner, other: Owner): boolean =>

@@ -50,7 +50,8 @@ export const foldersOf = ({ files, folders }: PackageContent): ReadonlySet<strin
   return all
 }
 
-const parentOf = (name: string): string => name.slice(0, Math.max(name.lastIndexOf("/"), 0))
+/** The folder that a path lies in; `""` is the package itself. */
+export const parentOf = (name: string): string => name.slice(0, Math.max(name.lastIndexOf("/"), 0))
 
 /** The last name of a path. */
 export const lastName = (name: string): string => name.slice(name.lastIndexOf("/") + 1)

@@ -15,7 +15,7 @@ import { GRACE } from "./FabricError.ts"
 import type { File } from "./ImageStoreContent.ts"
 import type { JournalError } from "./Journal.ts"
 import { CHUNK_TIMEOUT } from "./OpenSession.ts"
-import { lastName } from "./PackageContent.ts"
+import { lastName, parentOf } from "./PackageContent.ts"
 import { MARKER, type PackagePlan, pathIn } from "./packagePlan.ts"
 import type { FileRecord, PackagePatch, PackageRecord } from "./PackageRecord.ts"
 import { takeLeft } from "./packageRecords.ts"
@@ -274,7 +274,7 @@ export class PackageJournal {
     this.#arrived = new Map()
     this.#bytes = 0
     const folders = [
-      ...new Set(Array.from(asked.keys(), (name) => name.slice(0, -lastName(name).length - 1))),
+      ...new Set(Array.from(asked.keys(), parentOf)),
     ]
     return Effect.forEach(folders, (folder) => listFolder(pathIn(plan.path, folder)), {
       concurrency: LOOK_CONCURRENCY,

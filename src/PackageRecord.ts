@@ -19,8 +19,6 @@ export interface FileRecord {
 /** What is recorded of a package. */
 export interface PackageRecord extends Owned {
   readonly uploadId: string
-  /** Origins of the cluster's endpoints. */
-  readonly endpoints: ReadonlyArray<string>
   readonly path: string
   /** The folder or archive that it comes from. */
   readonly source: string

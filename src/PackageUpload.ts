@@ -23,6 +23,7 @@ import {
   inTheWay,
   type KeyOf,
   listFolder,
+  markIn,
   readTree,
   rootsOf,
   type StoredTree,
@@ -135,12 +136,7 @@ export class PackageUpload {
       yield* this.#mark("")
       yield* this.#inTime(Effect.map(
         listFolder(path),
-        (entries) =>
-          entries.some((entry) =>
-              entry._tag === "File" && entry.path.endsWith(`/${MARKER}`) && entry.size === 0
-            )
-            ? []
-            : [`the cluster does not list ${MARKER}`],
+        (entries) => markIn(entries)?.size === 0 ? [] : [`the cluster does not list ${MARKER}`],
       ))
       const total = (field: "sent" | "resumed" | "retries") =>
         this.#summaries.reduce((sum, summary) => sum + summary[field], 0)
@@ -158,7 +154,7 @@ export class PackageUpload {
     return Effect.suspend(() =>
       this.#mixed || this.#marks ? Effect.succeed(this.#mixed) : Effect.map(
         this.persist(listFolder(this.#plan.path, SHORT_TIMEOUT)),
-        (entries) => entries.some(({ _tag, path }) => _tag === "File" && path.endsWith(`/${MARKER}`)),
+        (entries) => markIn(entries) !== undefined,
       )
     )
   }

@@ -12,7 +12,7 @@ import { type FabricError, GRACE } from "./FabricError.ts"
 import type { JournalError, Records } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
 import { CHUNK_TIMEOUT, endSession } from "./OpenSession.ts"
-import type { Owned } from "./Owned.ts"
+import { isOf, type Owned } from "./Owned.ts"
 import type { Patience } from "./Patience.ts"
 import { chunksOf, missingChunks } from "./ranges.ts"
 import { commitTimeout, findFile } from "./settleCommit.ts"
@@ -153,16 +153,20 @@ export const endLeft = (
   )
 
 /** What dead runs left of this cluster. */
-const leftBy = (
+export const leftBy = (
   belongs: (entry: JournalEntry) => boolean,
 ): Effect.Effect<ReadonlyArray<JournalEntry>, JournalError, FabricClient | UploadJournal> =>
+  Effect.flatMap(UploadJournal, (journal) => leftIn(journal, belongs))
+
+/** The same in records of any kind. */
+export const leftIn = <Entry extends Owned>(
+  records: Pick<Records<never, Entry, never>, "entries" | "isAtWork">,
+  belongs: (entry: Entry) => boolean,
+): Effect.Effect<ReadonlyArray<Entry>, JournalError, FabricClient | UploadJournal> =>
   Effect.gen(function* () {
     const { origins } = yield* FabricClient
-    const { entries } = yield* UploadJournal
-    const recorded = (yield* entries).filter((entry) =>
-      belongs(entry) && entry.endpoints.some((origin) => origins.includes(origin))
-    )
-    return yield* Effect.filter(recorded, isLeft)
+    const recorded = (yield* records.entries).filter((entry) => belongs(entry) && isOf(entry, origins))
+    return yield* Effect.filter(recorded, (entry) => isOver(entry, records))
   })
 
 /** What an earlier run left for an upload. */

@@ -11,6 +11,7 @@ import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import type { JournalError } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
+import { isOf } from "./Owned.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import type { SessionId } from "./UploadSession.ts"
 
@@ -74,7 +75,7 @@ const clean = (
 ): Effect.Effect<CleanedSession["outcome"], never, FabricClient | UploadJournal> =>
   Effect.gen(function* () {
     const { origins } = yield* FabricClient
-    if (!entry.endpoints.some((origin) => origins.includes(origin))) {
+    if (!isOf(entry, origins)) {
       return { _tag: "OtherCluster", endpoints: entry.endpoints }
     }
     if (!force && !(yield* isLeft(entry))) {

@@ -9,10 +9,9 @@ import * as Option from "effect/Option"
 import type { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import type { JournalError } from "./Journal.ts"
-import { MARKER } from "./packagePlan.ts"
 import type { PackageRecord } from "./PackageRecord.ts"
 import { leftPackages } from "./packageRecords.ts"
-import { listFolder } from "./storedTree.ts"
+import { listFolder, markIn } from "./storedTree.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 
 /** Milliseconds after which nothing of a run that wrote to its record last can be under way. */
@@ -49,8 +48,7 @@ const isThere = (
 ): Effect.Effect<boolean, FabricError | JournalError, FabricClient | UploadJournal> =>
   Effect.gen(function* () {
     const entries = yield* listFolder(record.path)
-    const complete = entries.some(({ _tag, path }) => _tag === "File" && path.endsWith(`/${MARKER}`))
-    if (entries.length > 0 && !complete) return true
+    if (entries.length > 0 && markIn(entries) === undefined) return true
     // What may still arrive has to be known to the next upload.
     const quietAt = Math.max(record.quietAt, record.touched + LATE)
     if (quietAt <= (yield* Clock.currentTimeMillis)) yield* forget(record)

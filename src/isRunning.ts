@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs"
 import { uptime } from "node:os"
 import process from "node:process"
 import { codeOf } from "./codeOf.ts"
+import { whereAllowed } from "./whereAllowed.ts"
 
 /** Asks the system without sending anything. `undefined`: who asks may not, as under Deno without `--allow-run`. */
 export const isRunning = (pid: number): boolean | undefined => {
@@ -53,12 +54,4 @@ const ticksOf = (pid: number): number | undefined => {
   // The second field is a name in parentheses, which may hold blanks and parentheses; the 22nd is the start.
   const start = Number(text?.slice(text.lastIndexOf(")") + 2).split(" ")[19])
   return Number.isFinite(start) ? start : undefined
-}
-
-const whereAllowed = <A>(ask: () => A): A | undefined => {
-  try {
-    return ask()
-  } catch {
-    return undefined
-  }
 }

@@ -14,6 +14,7 @@ import type { Owner } from "./Owned.ts"
 import { type PackagePatch, type PackageRecord, patchedPackage } from "./PackageRecord.ts"
 import { type Kind, openRecords, shared } from "./recordFolder.ts"
 import { SessionId } from "./UploadSession.ts"
+import { whereAllowed } from "./whereAllowed.ts"
 
 const State = Schema.Literal("open", "committing", "deleting")
 const Hashes = Schema.Record({ key: Schema.String, value: Schema.String })
@@ -89,13 +90,7 @@ export const defaultFolder = (): string => {
 }
 
 /** Deno asks for `--allow-sys`; without it all processes here are of one host. */
-const hostname = (): string => {
-  try {
-    return Os.hostname()
-  } catch {
-    return "localhost"
-  }
-}
+const hostname = (): string => whereAllowed(Os.hostname) ?? "localhost"
 
 /**
  * Computed anew it differs by a millisecond, and by more when the clock is set. Threads, which share nothing, are owners

@@ -6,9 +6,10 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { isOver } from "./adopt.ts"
+import { leftIn } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
 import type { JournalError } from "./Journal.ts"
+import { isOf } from "./Owned.ts"
 import type { PackageRecord } from "./PackageRecord.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 
@@ -20,9 +21,7 @@ const recorded: Effect.Effect<
 > = Effect.gen(function* () {
   const { origins } = yield* FabricClient
   const { packages } = yield* UploadJournal
-  return (yield* packages.entries).filter(({ endpoints }) =>
-    endpoints.some((origin) => origins.includes(origin))
-  )
+  return (yield* packages.entries).filter((record) => isOf(record, origins))
 })
 
 /** Those of dead runs. */
@@ -30,16 +29,13 @@ export const leftPackages: Effect.Effect<
   ReadonlyArray<PackageRecord>,
   JournalError,
   FabricClient | UploadJournal
-> = Effect.flatMap(
-  UploadJournal,
-  ({ packages }) => Effect.flatMap(recorded, Effect.filter((record) => isOver(record, packages))),
-)
+> = Effect.flatMap(UploadJournal, ({ packages }) => leftIn(packages, () => true))
 
-/** The records that dead runs left of a path. */
+/** Those of a path. */
 export const leftOf = (
   path: string,
 ): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal> =>
-  Effect.map(leftPackages, (records) => records.filter((record) => record.path === path))
+  Effect.flatMap(UploadJournal, ({ packages }) => leftIn(packages, (record) => record.path === path))
 
 /** The same, this process's own by now, the latest last. */
 export const takeLeft = (

@@ -11,6 +11,7 @@ import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
 import { isStillRunning } from "./isRunning.ts"
+import { whereAllowed } from "./whereAllowed.ts"
 
 const PREFIX = "image-store-zip-"
 
@@ -35,15 +36,6 @@ export const zipFolder: Effect.Effect<string, unknown, Scope.Scope> = Effect.acq
 const ownerOf = (pid: number): string | undefined => {
   const host = whereAllowed(hostname)
   return host === undefined ? undefined : `${pid}@${encodeURIComponent(host)}`
-}
-
-/** Deno does not tell without the permission to read the environment, or the system. */
-const whereAllowed = (ask: () => string): string | undefined => {
-  try {
-    return ask()
-  } catch {
-    return undefined
-  }
 }
 
 /** What cannot be removed is somebody else's, or somebody else is faster. */

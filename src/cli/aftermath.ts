@@ -9,13 +9,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { isLeft } from "../adopt.ts"
+import { leftBy } from "../adopt.ts"
 import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError } from "../FabricError.ts"
 import { listContent } from "../ImageStore.ts"
 import type { PackageEvent } from "../PackageEvent.ts"
 import { findFile } from "../settleCommit.ts"
-import { UploadJournal } from "../UploadJournal.ts"
+import type { UploadJournal } from "../UploadJournal.ts"
 import type { Sessions } from "./journal.ts"
 import { Output } from "./Output.ts"
 import { at } from "./shell.ts"
@@ -94,14 +94,12 @@ const sentence = (text: string, name = ""): string =>
   name !== "" && text.startsWith(name) ? text : text[0]!.toUpperCase() + text.slice(1)
 
 /** Reminds of sessions of this cluster that earlier runs left. The records tell: nothing is asked of the cluster. */
-export const reminder = ({ origins, sessions }: Facts): Effect.Effect<void, never, UploadJournal | Output> =>
+export const reminder = (
+  { origins, sessions }: Facts,
+): Effect.Effect<void, never, FabricClient | UploadJournal | Output> =>
   Effect.gen(function* () {
     const { note } = yield* Output
-    const { entries } = yield* UploadJournal
-    const others = (yield* entries).filter((entry) =>
-      !sessions.recorded.has(entry.sessionId) && entry.endpoints.some((origin) => origins.includes(origin))
-    )
-    const { length } = yield* Effect.filter(others, isLeft)
+    const { length } = yield* leftBy(({ sessionId }) => !sessions.recorded.has(sessionId))
     if (length === 0) return
     yield* note(
       `${count(length, "upload session")} of earlier runs ${length === 1 ? "is" : "are"} still recorded; ` +

@@ -32,6 +32,7 @@ import { withLastWords } from "./lastWords.ts"
 import { jsonLine, Output } from "./Output.ts"
 import { Progress } from "./progress.ts"
 import { readSize, readTime, time } from "./quantities.ts"
+import { word } from "./shell.ts"
 import { count, moment, size } from "./sizes.ts"
 import { fields } from "./table.ts"
 
@@ -321,9 +322,7 @@ const nextOf = (event: PackageEvent): { readonly next?: string } =>
     : {}
 
 const provision = (path: string): string =>
-  `sfctl application provision --application-type-build-path ${
-    /^[\w./@+=-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
-  }`
+  `sfctl application provision --application-type-build-path ${word(path)}`
 
 const describe = (summary: Summary): string => {
   const { path, resumed, retries, seconds } = summary
