@@ -148,14 +148,17 @@ export const isOver = (reason: FabricErrorReason): boolean =>
   (reason._tag === "Rejected" && reason.code !== undefined) || reason._tag === "TimedOut"
 
 /** Milliseconds after its timeout in which a request may still arrive. */
-export const GRACE = 5000
+const GRACE = 5000
+
+/** Until when a request may arrive that goes out `now`, and that the cluster works on for `timeout` seconds. */
+export const latestArrival = (timeout: number, now: number): number => now + timeout * 1000 + GRACE
 
 /**
  * Until when a request that failed `now` may still arrive, if the cluster works on it for `timeout` seconds: both times in
  * milliseconds since 1970, and 0 where it cannot.
  */
 export const arrivesUntil = (reason: FabricErrorReason, timeout: number, now: number): number =>
-  mayArrive(reason) ? now + (isOver(reason) ? 0 : timeout * 1000) + GRACE : 0
+  mayArrive(reason) ? latestArrival(isOver(reason) ? 0 : timeout, now) : 0
 
 /** Deno does not let the program use the network, and will not the next time either. */
 const FORBIDDEN = "NotCapable"

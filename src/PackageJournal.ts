@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { quietAfter } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
-import { GRACE } from "./FabricError.ts"
+import { latestArrival } from "./FabricError.ts"
 import type { File } from "./ImageStoreContent.ts"
 import type { JournalError } from "./Journal.ts"
 import { CHUNK_TIMEOUT } from "./OpenSession.ts"
@@ -220,7 +220,7 @@ export class PackageJournal {
       stored: undefined,
       late: undefined,
       begun: () =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => this.announce(now + CHUNK_TIMEOUT * 1000 + GRACE)),
+        Effect.flatMap(Clock.currentTimeMillis, (now) => this.announce(latestArrival(CHUNK_TIMEOUT, now))),
       repeated: (until) => this.announce(until),
       arrived: () => Effect.void,
     }

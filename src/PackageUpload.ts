@@ -7,7 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { endLeft } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
-import { arrivesUntil, type FabricError, GRACE } from "./FabricError.ts"
+import { arrivesUntil, type FabricError, latestArrival } from "./FabricError.ts"
 import { deleteContent, hasUploadSessions } from "./ImageStore.ts"
 import type { ImageStorePath } from "./ImageStorePath.ts"
 import { sleepUntil } from "./OpenSession.ts"
@@ -308,7 +308,7 @@ export class PackageUpload {
     return this.persist(
       Effect.flatMap(
         Clock.currentTimeMillis,
-        (now) => Effect.zipRight(announce(now + SHORT_TIMEOUT * 1000 + GRACE), request),
+        (now) => Effect.zipRight(announce(latestArrival(SHORT_TIMEOUT, now)), request),
       ),
     ).pipe(
       Effect.zipRight(Effect.suspend(() => this.#untilQuiet(quietAt))),

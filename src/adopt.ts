@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { FabricClient } from "./FabricClient.ts"
-import { type FabricError, GRACE } from "./FabricError.ts"
+import { type FabricError, latestArrival } from "./FabricError.ts"
 import type { JournalError, Records } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
 import { CHUNK_TIMEOUT, endSession } from "./OpenSession.ts"
@@ -43,7 +43,7 @@ export const isOver = <Entry extends Owned>(
  * since 1970. The run wrote something before it sent bytes, and no bytes are on their way for longer.
  */
 export const quietAfter = ({ touched }: Pick<Owned, "touched">, timeout: number, now: number): number =>
-  Math.min(now, touched + EXPIRED_AFTER) + timeout * 1000 + GRACE
+  latestArrival(timeout, Math.min(now, touched + EXPIRED_AFTER))
 
 /** When no chunk of a dead run can arrive any more. */
 export const quietAfterDeath = (entry: JournalEntry): Effect.Effect<number> =>

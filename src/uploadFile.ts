@@ -14,7 +14,7 @@ import { endLeft, endTaken, inherit, type Inheritance } from "./adopt.ts"
 import { deleteUploadSession } from "./deleteUploadSession.ts"
 import type { Body } from "./Exchange.ts"
 import type { FabricClient } from "./FabricClient.ts"
-import { FabricError, GRACE } from "./FabricError.ts"
+import { FabricError, latestArrival } from "./FabricError.ts"
 import { hasUploadSessions, putFileOnce } from "./ImageStore.ts"
 import { hashOfChunks } from "./Hasher.ts"
 import { ImageStorePath } from "./ImageStorePath.ts"
@@ -429,7 +429,7 @@ class FileUpload {
               : this.#slots.failed(reason, this.#clock.unsafeCurrentTimeMillis(), timeout),
         })
         if (this.#puts++ === 0 || this.#journal === undefined) return put
-        const until = this.#clock.unsafeCurrentTimeMillis() + timeout * 1000 + GRACE
+        const until = latestArrival(timeout, this.#clock.unsafeCurrentTimeMillis())
         return Effect.zipRight(this.#journal.repeated(Math.max(until, this.#slots.quietAt)), put)
       },
     )
