@@ -103,6 +103,11 @@ export class OpenSession {
     )
   }
 
+  /** Records that the run is at work on it at this moment. */
+  get touch(): Effect.Effect<void, JournalError> {
+    return this.#journal.update(this.sessionId, {})
+  }
+
   /**
    * Sends one range. `hash` is kept for a resume. When it is interrupted, what is under way gets 10 seconds to finish.
    *
@@ -161,7 +166,7 @@ export class OpenSession {
           ? Effect.zipRight(wait, this.#has(range))
           // How long a dead run's last request may be under way is reckoned from what it wrote last.
           : wait.pipe(
-            Effect.zipRight(this.#touch),
+            Effect.zipRight(this.touch),
             Effect.zipRight(Effect.suspend(() => attempt(repeat + 1))),
           )
       })
@@ -215,7 +220,7 @@ export class OpenSession {
               asked,
               // A join takes its time, and may have to be asked for again.
               patience: new Patience(this.#patience.limit + 2 * commitTimeout(size) * 1000, now),
-              repeats: this.#touch,
+              repeats: this.touch,
               unanswered: () => this.#mayCommit = true,
             }))),
           Effect.tapError((error) =>
@@ -242,10 +247,6 @@ export class OpenSession {
       Effect.zipRight(endSession(this.sessionId, this.#quietAt), this.#journal.remove(this.sessionId)),
     )
   })
-
-  get #touch(): Effect.Effect<void, JournalError> {
-    return this.#journal.update(this.sessionId, {})
-  }
 
   #arrived(range: ByteRange): Effect.Effect<true> {
     return Effect.as(Effect.zipRight(this.#patience.progress, this.#hooks.arrived(range)), true)

@@ -9,9 +9,9 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { quietAfter } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
 import { latestArrival } from "./FabricError.ts"
+import { quietAfter } from "./heartbeat.ts"
 import type { File } from "./ImageStoreContent.ts"
 import type { JournalError } from "./Journal.ts"
 import { CHUNK_TIMEOUT } from "./OpenSession.ts"
@@ -181,6 +181,11 @@ export class PackageJournal {
 
   get uploadId(): string {
     return this.#record.uploadId
+  }
+
+  /** Records that the run is at work at this moment. */
+  get touch(): Effect.Effect<void> {
+    return this.#note({})
   }
 
   /** The upload is over, and the next may go on with what is at the destination. */

@@ -8,7 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { FabricClient } from "./FabricClient.ts"
-import { type FabricError, latestArrival } from "./FabricError.ts"
+import type { FabricError } from "./FabricError.ts"
+import { quietAfter } from "./heartbeat.ts"
 import type { JournalError, Records } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
 import { CHUNK_TIMEOUT, endSession } from "./OpenSession.ts"
@@ -37,13 +38,6 @@ export const isOver = <Entry extends Owned>(
     const now = yield* Clock.currentTimeMillis
     return entry.owner.host === owner.host ? !(yield* isAtWork(entry)) : now - entry.touched >= EXPIRED_AFTER
   })
-
-/**
- * When no request of a dead run can arrive any more that the cluster works on for `timeout` seconds, in milliseconds
- * since 1970. The run wrote something before it sent bytes, and no bytes are on their way for longer.
- */
-export const quietAfter = ({ touched }: Pick<Owned, "touched">, timeout: number, now: number): number =>
-  latestArrival(timeout, Math.min(now, touched + EXPIRED_AFTER))
 
 /** When no chunk of a dead run can arrive any more. */
 export const quietAfterDeath = (entry: JournalEntry): Effect.Effect<number> =>

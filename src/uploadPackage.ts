@@ -17,6 +17,7 @@ import { beginPackage } from "./beginPackage.ts"
 import { codeOf } from "./codeOf.ts"
 import { compressionsOf, compressPackage } from "./compressPackage.ts"
 import type { FabricClient } from "./FabricClient.ts"
+import { withHeartbeat } from "./heartbeat.ts"
 import { hasUploadSessions } from "./ImageStore.ts"
 import type { PackageContent } from "./PackageContent.ts"
 import { PackageError, type Problem } from "./PackageError.ts"
@@ -90,7 +91,7 @@ const run = (
       stored: journal.stored,
       overwrites: before.size > 0 && !journal.first,
     })
-    const bring = upload.bring(before, journal)
+    const bring = withHeartbeat(journal.touch, upload.bring(before, journal))
     const brought = yield* (journal.first ? undoing(slots, upload, bring, journal, destination, emit) : bring)
     yield* journal.forget(slots.quietAt)
     emit({

@@ -12,6 +12,7 @@ import * as Cause from "effect/Cause"
 import type { Taken } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
+import { withHeartbeat } from "./heartbeat.ts"
 import { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalError } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
@@ -237,7 +238,10 @@ const rounds = <A, E, R>(
               ? Effect.void
               : Effect.flatMap(settle(range), (late) => late ? Effect.void : put(range, bytes, hash)),
         )
-      const value = yield* use({ sessionId: session.sessionId, missing, put, send, settle })
+      const value = yield* withHeartbeat(
+        session.touch,
+        use({ sessionId: session.sessionId, missing, put, send, settle }),
+      )
       const wanted = missing
       missing = yield* session.expected
       // Where nothing was wanted, what is missing by now was lost.

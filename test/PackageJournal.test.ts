@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { JournalError, putFile } from "../mod.ts"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
 import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
+import { uploadPackage } from "../src/uploadPackage.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import {
   BYTES,
@@ -27,6 +28,7 @@ import {
   small,
   upload,
 } from "./support/killedPackages.ts"
+import { mortalRun, until } from "./support/mortal.ts"
 import { fileOf, type Files, folderOf, stored } from "./support/packages.ts"
 import { zip } from "./support/zips.ts"
 
@@ -176,6 +178,35 @@ describe("what a killed upload of a package had under way", () => {
       yield* Effect.sleep("5 minutes")
       yield* holds({ "a.txt": "same" })
     })))
+
+  it.effect("is not waited for minutes after the kill", () =>
+    run(Effect.gen(function* () {
+      const [source, next] = [yield* folderOf(small), yield* folderOf(newer)]
+      const dead = yield* late(source)
+      yield* Effect.sleep("2 minutes")
+      const begun = yield* Clock.currentTimeMillis
+      yield* resumed(next, dead)
+      assert.isBelow((yield* Clock.currentTimeMillis) - begun, 30_000)
+      yield* holds(newer)
+    })))
+
+  it.effect("is known to have been under way until the kill, however long its last request takes", () =>
+    run(
+      Effect.gen(function* () {
+        yield* inject(Fault.hang, "UploadFile")
+        const dead = yield* mortalRun(
+          uploadPackage(yield* folderOf({ "a.dll": "a".repeat(400) }), "App", OPTIONS),
+        )
+        yield* until("UploadFile", 1)
+        yield* Effect.sleep("50 seconds")
+        yield* dead.kill
+        const now = yield* Clock.currentTimeMillis
+        assert.deepStrictEqual([...dead.packages.values()].map(({ touched }) => now - touched <= 20_000), [
+          true,
+        ])
+      }),
+      { os: "linux" },
+    ))
 
   it.effect("does not stay where the newer package has no such file", () =>
     run(Effect.gen(function* () {

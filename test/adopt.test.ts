@@ -70,6 +70,18 @@ describe("what a dead run left", () => {
       assert.deepStrictEqual(yield* sessions, [])
     })))
 
+  it.effect("is not waited for when its run died minutes ago", () =>
+    run(Effect.gen(function* () {
+      const { inject, sessions } = yield* Emulator
+      yield* inject(Fault.hang, { on: "UploadFileChunk" })
+      const { kill, store } = yield* mortal(bytesOf(95))
+      yield* until("UploadFileChunk", 1)
+      yield* kill
+      yield* Effect.sleep("2 minutes")
+      assert.isAtMost(yield* took(clean(store)), 1)
+      assert.deepStrictEqual(yield* sessions, [])
+    })))
+
   it.effect("is sent again when a fail-over takes it, though all of it had arrived", () =>
     run(Effect.gen(function* () {
       const { files, inject, sessions } = yield* Emulator

@@ -115,6 +115,8 @@ const life = (seed: number, folder: string) => {
   const options = { chunkSize: 1 + random(40), concurrency: 1 + random(4) }
   const stop = random(3)
   const stopAfter = random(60) * 500
+  // The next run comes at once, or when it has to know how long ago the last one died.
+  const pause = `${random(2) * random(120)} seconds` as const
 
   const warnings: Array<string> = []
   const listening = Logger.replace(
@@ -175,9 +177,10 @@ const life = (seed: number, folder: string) => {
 
     // What a run leaves, the next one ends: by going on, or by cleaning.
     const goOn = stop === 2 && random(2) === 0
+    yield* Effect.sleep(pause)
     if (goOn) succeeded = Exit.isSuccess(yield* Effect.exit(Effect.provide(work, second))) || succeeded
     unlucky = 0
-    yield* Effect.sleep("2 minutes")
+    yield* Effect.sleep(pause)
     yield* Effect.provide(Stream.runDrain(cleanSessions()), second)
     yield* Effect.sleep("2 minutes")
 

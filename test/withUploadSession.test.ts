@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -74,6 +75,18 @@ describe("withUploadSession", () => {
       assert.strictEqual(yield* Effect.flip(failed), "no more")
       assert.deepStrictEqual(yield* asked, ["UploadFileChunk", "DeleteImageStoreUploadSession"])
       yield* nothingLeft
+    })))
+
+  it.effect("shows in its record that it is at work, however long use takes", () =>
+    run(Effect.gen(function* () {
+      const { entries } = yield* UploadJournal
+      const silent = yield* withUploadSession(FILE, (work) =>
+        Effect.sleep("10 minutes").pipe(
+          Effect.zipRight(Effect.all([entries, Clock.currentTimeMillis])),
+          Effect.map(([[entry], now]) => now - entry!.touched),
+          Effect.zipLeft(sendMissing(work)),
+        ))
+      assert.isAtMost(silent, 20_000)
     })))
 
   it.effect("opens nothing when use ends before its first chunk", () =>
