@@ -4,7 +4,6 @@
  * @module
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -19,6 +18,7 @@ import { type CommitOutcome, commitTimeout, findFile, settleCommit } from "./set
 import { secondsLeft } from "./UploadDeadline.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"
 import { getUploadSession, putChunkOnce } from "./uploadSessions.ts"
+import { type Waiting, waitUntil } from "./waiting.ts"
 
 /** Seconds that the cluster may work on a chunk: short, because so long a lost one may still arrive. */
 export const CHUNK_TIMEOUT = 30
@@ -45,8 +45,8 @@ export interface SessionHooks {
   readonly unsettled: () => void
   /** An attempt failed and is repeated. */
   readonly retried: (error: FabricError) => Effect.Effect<void>
-  /** Nothing is sent again before this time, in milliseconds since 1970: a lost chunk may still arrive. */
-  readonly waiting: (until: number) => Effect.Effect<void>
+  /** Nothing is sent again before that time: a lost chunk may still arrive. */
+  readonly waiting: Waiting
   /** A chunk arrived. */
   readonly arrived: (range: ByteRange) => Effect.Effect<void>
   readonly committing: Effect.Effect<void>
@@ -274,16 +274,9 @@ export class OpenSession {
   }
 
   readonly #untilQuiet: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.zipRight(this.#hooks.waiting(this.#quietAt), sleepUntil(this.#quietAt))
+    waitUntil(this.#quietAt, this.#hooks.waiting)
   )
 }
-
-/** Waits until that time, in milliseconds since 1970. */
-export const sleepUntil = (time: number): Effect.Effect<void> =>
-  Effect.flatMap(
-    Clock.currentTimeMillis,
-    (now) => time > now ? Effect.sleep(Duration.millis(time - now)) : Effect.void,
-  )
 
 /** Deletes a session for good: now, and once more when no lost chunk can bring it back after `quietAt`. */
 export const endSession = (
@@ -304,7 +297,7 @@ export const endSession = (
       ))
     yield* remove
     if (quietAt <= (yield* Clock.currentTimeMillis)) return
-    yield* sleepUntil(quietAt)
+    yield* waitUntil(quietAt)
     yield* remove
   })
 

@@ -10,7 +10,6 @@ import { FabricClient } from "./FabricClient.ts"
 import { arrivesUntil, type FabricError, latestArrival } from "./FabricError.ts"
 import { deleteContent, hasUploadSessions } from "./ImageStore.ts"
 import type { ImageStorePath } from "./ImageStorePath.ts"
-import { sleepUntil } from "./OpenSession.ts"
 import { lastName, type PackageFile } from "./PackageContent.ts"
 import { PackageError } from "./PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
@@ -31,6 +30,7 @@ import {
 import { type FileSummary, SourceError, type UploadError, type UploadEvent } from "./UploadEvent.ts"
 import { type FileJournal, uploadDefaults, uploadInSlots, waitingOf } from "./uploadFile.ts"
 import type { UploadJournal } from "./UploadJournal.ts"
+import { type Waiting, waitUntil } from "./waiting.ts"
 
 /** Seconds that the cluster gets for what others wait for: a lost one is repeated the sooner. */
 const SHORT_TIMEOUT = 20
@@ -119,7 +119,7 @@ export class PackageUpload {
         })
       }
       yield* journal.announce(this.#slots.quietAt)
-      yield* this.#untilQuiet(journal.quietAt)
+      yield* waitUntil(journal.quietAt, this.#waiting)
       // Another run that completes its package meanwhile has mixed it with this one: then all goes once more.
       for (let others = 0; yield* this.#settle; others++) {
         if (others === MOST_OTHERS) {
@@ -174,7 +174,7 @@ export class PackageUpload {
     return Effect.catchTag(
       endLeft(
         ({ path }) => path.startsWith(below) && !resumed.has(this.#keyOf(path.slice(below.length))),
-        waitingOf(this.#plan.path, this.#emit),
+        this.#waiting,
       ),
       "JournalError",
       (error) => this.#journal?.warn(error) ?? Effect.void,
@@ -231,14 +231,8 @@ export class PackageUpload {
     return uploadInSlots(this.#slots, source, path, this.#options, emit, Effect.void, journal)
   }
 
-  #untilQuiet(until: number): Effect.Effect<void> {
-    return Effect.flatMap(
-      Clock.currentTimeMillis,
-      (now) =>
-        until <= now
-          ? Effect.void
-          : Effect.zipRight(waitingOf(this.#plan.path, this.#emit)(until), sleepUntil(until)),
-    )
+  get #waiting(): Waiting {
+    return waitingOf(this.#plan.path, this.#emit)
   }
 
   /**
@@ -311,7 +305,7 @@ export class PackageUpload {
         (now) => Effect.zipRight(announce(latestArrival(SHORT_TIMEOUT, now)), request),
       ),
     ).pipe(
-      Effect.zipRight(Effect.suspend(() => this.#untilQuiet(quietAt))),
+      Effect.zipRight(Effect.suspend(() => waitUntil(quietAt, this.#waiting))),
       Effect.zipRight(Effect.suspend(() => announce(this.#slots.quietAt))),
     )
   }

@@ -20,6 +20,7 @@ import { commitTimeout, findFile } from "./settleCommit.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import type { ByteRange } from "./UploadSession.ts"
 import { getUploadSession } from "./uploadSessions.ts"
+import type { Waiting } from "./waiting.ts"
 
 /** Milliseconds after which a session is dead by itself, whoever made it (protocol.md 4.6). */
 const EXPIRED_AFTER = 40 * 60_000
@@ -108,9 +109,6 @@ const isSettled = (entry: JournalEntry): Effect.Effect<boolean, FabricError, Fab
 /** The folder shows another version than before the commit, of the right size. */
 const hasFile = ({ before, path, size }: JournalEntry): Effect.Effect<boolean, FabricError, FabricClient> =>
   Effect.map(findFile(path), Option.exists((file) => file.size === size && file.version !== before))
-
-/** Hears until when, in milliseconds since 1970, is waited at the most. */
-type Waiting = (until: number) => Effect.Effect<void>
 
 /** Deletes a session that was taken, and its record. */
 export const endTaken = (

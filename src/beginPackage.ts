@@ -7,12 +7,12 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { FabricClient } from "./FabricClient.ts"
-import { sleepUntil } from "./OpenSession.ts"
 import type { JournalError } from "./Journal.ts"
 import { PackageJournal, type PackageJournalOptions } from "./PackageJournal.ts"
 import { leftOf, rivalsOf } from "./packageRecords.ts"
 import type { StoredTree } from "./storedTree.ts"
 import type { UploadJournal } from "./UploadJournal.ts"
+import { type Waiting, waitUntil } from "./waiting.ts"
 
 /** Milliseconds between two looks whether another upload is over. A look must not take more than a part of the time. */
 const LOOK_EVERY = 1_000
@@ -63,15 +63,12 @@ const untilAlone = (
 /** Waits until no deletion and no mark of an earlier upload can arrive any more: they would hit what comes now. */
 const untilQuiet = (
   path: string,
-  waiting: (until: number) => Effect.Effect<void>,
+  waiting: Waiting,
 ): Effect.Effect<void, JournalError, FabricClient | UploadJournal> =>
-  Effect.gen(function* () {
-    const left = yield* leftOf(path)
-    const quietAt = Math.max(0, ...left.map(({ quietAt }) => quietAt))
-    if (quietAt <= (yield* Clock.currentTimeMillis)) return
-    yield* waiting(quietAt)
-    yield* sleepUntil(quietAt)
-  })
+  Effect.flatMap(
+    leftOf(path),
+    (left) => waitUntil(Math.max(0, ...left.map(({ quietAt }) => quietAt)), waiting),
+  )
 
 /**
  * Begins the journal of a package once nothing else is under way to the same path from this machine, as far as it is
@@ -80,7 +77,7 @@ const untilQuiet = (
 export const beginPackage = <E, R>(
   options: Omit<PackageJournalOptions, "before" | "warn">,
   patience: number,
-  waiting: (until: number) => Effect.Effect<void>,
+  waiting: Waiting,
   look: Effect.Effect<StoredTree, E, R>,
 ): Effect.Effect<
   { readonly before: StoredTree; readonly journal: PackageJournal },

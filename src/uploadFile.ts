@@ -21,7 +21,7 @@ import { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalError } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
 import { refuseParams } from "./makeOperation.ts"
-import { type Broken, CHUNK_TIMEOUT, type SessionHooks, sleepUntil } from "./OpenSession.ts"
+import { type Broken, CHUNK_TIMEOUT, type SessionHooks } from "./OpenSession.ts"
 import type { FileRecord } from "./PackageRecord.ts"
 import { Patience } from "./Patience.ts"
 import { chunksOf, sizeOf } from "./ranges.ts"
@@ -40,6 +40,7 @@ import { secondsLeft } from "./UploadDeadline.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"
 import { getSessionsAndTime } from "./uploadSessions.ts"
+import { type Waiting, waitUntil } from "./waiting.ts"
 import { type ChunkWork, restartOnce, transact } from "./withUploadSession.ts"
 
 /** What is used where nothing else is said. */
@@ -168,9 +169,8 @@ export interface FileJournal {
 }
 
 /** Tells that something is waited for. */
-export const waitingOf =
-  (path: string, emit: (event: UploadEvent) => void) => (until: number): Effect.Effect<void> =>
-    Effect.sync(() => emit({ _tag: "Waiting", path, until: new Date(until) }))
+export const waitingOf = (path: string, emit: (event: UploadEvent) => void): Waiting => (until) =>
+  Effect.sync(() => emit({ _tag: "Waiting", path, until: new Date(until) }))
 
 /**
  * Uploads one file in the slots that a whole upload shares. `endLeft` ends what earlier runs left for its path, where it
@@ -325,11 +325,7 @@ class FileUpload {
     return late === undefined ||
         (late.file.hash === hash && hash !== "" && late.file.size === this.#source.size)
       ? Effect.void
-      : Effect.suspend(() =>
-        late.until <= this.#clock.unsafeCurrentTimeMillis()
-          ? Effect.void
-          : Effect.zipRight(this.#waiting(late.until), sleepUntil(late.until))
-      )
+      : waitUntil(late.until, this.#waiting)
   }
 
   get #bring(): Effect.Effect<void, UploadError, Env> {
@@ -601,7 +597,7 @@ class FileUpload {
     })
   }
 
-  get #waiting(): (until: number) => Effect.Effect<void> {
+  get #waiting(): Waiting {
     return waitingOf(this.#path, this.#emit)
   }
 
