@@ -12,7 +12,14 @@ import * as Stream from "effect/Stream"
 import type { Answer, Body } from "./Exchange.ts"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
-import { FolderSize, type ImageStoreEntry, ImageStoreInfo, ListingPage } from "./ImageStoreContent.ts"
+import {
+  FolderSize,
+  type ImageStoreEntry,
+  ImageStoreInfo,
+  ListingBody,
+  listingOf,
+  type ListingPage,
+} from "./ImageStoreContent.ts"
 import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
 import { decodeParams, makeOperation, readJson, readNothing } from "./makeOperation.ts"
 import type { Follower, Operation, Request } from "./Operation.ts"
@@ -30,10 +37,12 @@ export const ListContentParams: Schema.Struct<{
 /** A page is asked for by the token as it was received: the gateway escapes and unescapes it (protocol.md 3.1). */
 const PageParams = Schema.Struct({ ...ListContentParams.fields, token: Schema.String })
 
-const readListing = readJson(ListingPage)
+const readListing = readJson(ListingBody)
 
 const readPage = (answer: Answer): Either.Either<ListingPage, string> =>
-  answer.status === 204 ? Either.right({ entries: [], token: "" }) : readListing(answer)
+  answer.status === 204
+    ? Either.right({ entries: [], token: "" })
+    : Either.map(readListing(answer), listingOf)
 
 const pageRequest = (
   { path, token }: { readonly path?: ImageStorePath | undefined; readonly token: string },

@@ -4,7 +4,6 @@
  * @module
  */
 import type * as Brand from "effect/Brand"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 
 /** A path in the image store, without a leading separator, `/` between its segments: `MyApp/Code/app.dll`. */
@@ -66,17 +65,14 @@ export const ImageStorePath: Schema.Schema<ImageStorePath, string> = Schema.Stri
  * Reads a path that the cluster wrote: `\` on Windows, `/` on Linux. Nothing is refused, so that what a
  * listing shows is what is there.
  */
-export const ImageStorePathFromWire: Schema.Schema<ImageStorePath, string> = Schema.transformOrFail(
+export const pathFromWire = (text: string): ImageStorePath => text.replaceAll("\\", "/") as ImageStorePath
+
+/** The schema of {@link pathFromWire}. */
+export const ImageStorePathFromWire: Schema.Schema<ImageStorePath, string> = Schema.transform(
   Schema.String,
   Schema.String.pipe(Schema.brand("ImageStorePath")),
-  {
-    strict: true,
-    decode: (path) => ParseResult.succeed(path.replaceAll("\\", "/")),
-    encode: (path) => ParseResult.succeed(path),
-  },
-).annotations({
-  arbitrary: () => (fc) => fc.string().map((path) => path.replaceAll("\\", "/") as ImageStorePath),
-})
+  { strict: true, decode: pathFromWire, encode: (path) => path },
+).annotations({ arbitrary: () => (fc) => fc.string().map(pathFromWire) })
 
 /** The path as it goes into a URL: every name escaped, `/` kept. One spelling for all calls of a session. */
 export const escapePath = (path: ImageStorePath): string => path.split("/").map(encodeURIComponent).join("/")

@@ -88,13 +88,17 @@ export const refuseParams = (
       reason: { _tag: "InvalidParams", field, issue },
     }))
 
-/** The first issue. Of what was given only numbers are repeated: a text may be a secret in the wrong place. */
+/** The first issue: where, and what. */
+const issueIn = (error: ParseResult.ParseError): readonly [path: string, message: string] => {
+  const [{ message, path } = { message: "cannot be read", path: [] }] = ParseResult.ArrayFormatter
+    .formatErrorSync(error)
+  return [path.join("."), message]
+}
+
+/** The same for params. Of what was given only numbers are repeated: a text may be a secret in the wrong place. */
 const firstIssue = (error: ParseResult.ParseError): readonly [field: string, issue: string] => {
-  const [first] = ParseResult.ArrayFormatter.formatErrorSync(error)
-  return [
-    first?.path.join(".") || "params",
-    first === undefined ? "cannot be read" : first.message.replace(ACTUAL_TEXT, ""),
-  ]
+  const [path, message] = issueIn(error)
+  return [path || "params", message.replace(ACTUAL_TEXT, "")]
 }
 
 const ACTUAL_TEXT = /, actual (?!-?[\d.e+]+$|NaN$|-?Infinity$)[\s\S]*$/
@@ -108,12 +112,22 @@ const LONGEST_DETAIL = 500
 
 /** Reads a body by a schema of its JSON, which is compiled with the first body: programs that read none do not wait. */
 export const readJson = <A, I>(schema: Schema.Schema<A, I>): (answer: Answer) => Either.Either<A, string> => {
-  let decode: ((text: string) => Either.Either<A, ParseResult.ParseError>) | undefined
-  return ({ text }) => {
-    decode ??= Schema.decodeUnknownEither(Schema.parseJson(schema))
-    return Either.mapLeft(
-      decode(text),
-      (error) => ParseResult.TreeFormatter.formatErrorSync(error).slice(0, LONGEST_DETAIL),
+  let decode: ((body: unknown) => Either.Either<A, ParseResult.ParseError>) | undefined
+  return ({ text }) =>
+    Either.mapLeft(
+      Either.flatMap(parse(text), (body) => {
+        decode ??= Schema.decodeUnknownEither(schema)
+        return Either.mapLeft(
+          decode(body),
+          (error) => issueIn(error).filter((part) => part !== "").join(": "),
+        )
+      }),
+      (detail) => detail.slice(0, LONGEST_DETAIL),
     )
-  }
 }
+
+const parse = (text: string): Either.Either<unknown, string> =>
+  Either.try({
+    try: () => JSON.parse(text),
+    catch: (cause) => `its body is no JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
+  })

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 
 /** A property that the wire spells as `K`. */
@@ -13,33 +12,44 @@ export type Wire<K extends PropertyKey, A, I> = Schema.PropertySignature<":", A,
 export const wire = <K extends PropertyKey, A, I>(key: K, schema: Schema.Schema<A, I>): Wire<K, A, I> =>
   Schema.propertySignature(schema).pipe(Schema.fromKey(key))
 
-/**
- * A count that is exact or refused. The gateway writes 64-bit integers as strings, older ones some of them
- * as numbers; above 2^53-1 a number would be rounded in silence.
- */
-export const Count: Schema.Schema<number, string | number> = Schema.transformOrFail(
-  Schema.Union(Schema.String, Schema.Number),
+/** 64-bit integers are strings, in older gateways some of them numbers. */
+export const Digits: Schema.Union<[typeof Schema.String, typeof Schema.Number]> = Schema.Union(
+  Schema.String,
   Schema.Number,
-  {
-    strict: true,
-    decode: (text, _, ast) => {
-      const count = typeof text === "string" && !/^\d+$/.test(text) ? NaN : Number(text)
-      return Number.isSafeInteger(count) && count >= 0
-        ? ParseResult.succeed(count)
-        : ParseResult.fail(new ParseResult.Type(ast, text, "expected a whole number from 0 to 2^53-1"))
-    },
-    encode: (count) => ParseResult.succeed(String(count)),
-  },
-).annotations({ identifier: "Count", arbitrary: () => (fc) => fc.maxSafeNat() })
+)
+
+/** Digits of a count that is exact: above 2^53-1 a number would be rounded in silence. */
+export const CountDigits: Schema.Schema<string | number> = Digits.pipe(
+  Schema.filter((digits) =>
+    (typeof digits === "number" ? digits >= 0 : /^\d+$/.test(digits)) &&
+      Number.isSafeInteger(Number(digits)) ||
+    `expected a whole number from 0 to 2^53-1, got ${digits}`
+  ),
+)
+
+/** A count, exact or refused. */
+export const Count: Schema.Schema<number, string | number> = Schema.transform(CountDigits, Schema.Number, {
+  strict: true,
+  decode: Number,
+  encode: String,
+}).annotations({ identifier: "Count", arbitrary: () => (fc) => fc.maxSafeNat() })
+
+/** Reads the text of a {@link DateText}. */
+export const dateOf = (text: string): Date => new Date(text.replace(/T(\d\d):(\d\d)\.(\d\d)\./, "T$1:$2:$3."))
 
 /**
  * `yyyy-MM-ddTHH:mm:ss.fffZ`, as every api-version from 3.0 writes dates. The published example of a session
  * has a dot for the second colon; that is read too.
  */
-export const ServerDate: Schema.Schema<Date, string> = Schema.transform(Schema.String, Schema.Date, {
+export const DateText: Schema.Schema<string> = Schema.String.pipe(
+  Schema.filter((text) => !Number.isNaN(dateOf(text).getTime()) || `expected a date, got ${text}`),
+)
+
+/** A date of the cluster. */
+export const ServerDate: Schema.Schema<Date, string> = Schema.transform(DateText, Schema.DateFromSelf, {
   strict: true,
-  decode: (text) => text.replace(/T(\d\d):(\d\d)\.(\d\d)\./, "T$1:$2:$3."),
-  encode: (text) => text,
+  decode: dateOf,
+  encode: (date) => date.toISOString(),
 }).annotations({
   identifier: "ServerDate",
   arbitrary: () => (fc) =>

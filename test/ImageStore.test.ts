@@ -88,6 +88,36 @@ describe("listContent", () => {
       assert.include(error.message, "Cannot list App at one:19080: an answer that a gateway does not give")
     }).pipe(Effect.provide(cluster)))
 
+  it.effect("says what of an answer cannot be read, and why", () =>
+    Effect.gen(function* () {
+      const line = {
+        StoreRelativePath: "App\\a.txt",
+        FileVersion: { EpochDataLossNumber: "1", VersionNumber: "2", EpochConfigurationNumber: "3" },
+        FileSize: "4",
+        ModifiedDate: "2026-11-25T01:02:03.004Z",
+      }
+      const refusal = (body: string) =>
+        Effect.gen(function* () {
+          yield* (yield* Emulator).inject(Fault.answer({ status: 200, body }))
+          const { reason } = yield* failure(list("App"))
+          return reason._tag === "Malformed" ? reason.detail : reason._tag
+        })
+      const files = (...StoreFiles: ReadonlyArray<object>) => JSON.stringify({ StoreFiles })
+      assert.strictEqual(
+        yield* refusal(files(line, { ...line, FileSize: "9007199254740993" })),
+        "StoreFiles.1.FileSize: expected a whole number from 0 to 2^53-1, got 9007199254740993",
+      )
+      assert.strictEqual(
+        yield* refusal(files({ ...line, ModifiedDate: "yesterday" })),
+        "StoreFiles.0.ModifiedDate: expected a date, got yesterday",
+      )
+      assert.strictEqual(
+        yield* refusal(files({ ...line, FileVersion: undefined })),
+        "StoreFiles.0.FileVersion: is missing",
+      )
+      assert.match(yield* refusal("<html>Welcome</html>"), /^its body is no JSON: .*<html>/)
+    }).pipe(Effect.provide(cluster)))
+
   it.effect("does not take a proxy's 404 page for a missing folder", () =>
     Effect.gen(function* () {
       yield* (yield* Emulator).inject(Fault.answer({ status: 404, body: "<h1>Not Found</h1>" }))
