@@ -18,7 +18,7 @@ import { findFile } from "../settleCommit.ts"
 import type { UploadJournal } from "../UploadJournal.ts"
 import type { Sessions } from "./journal.ts"
 import { Output } from "./Output.ts"
-import { at } from "./shell.ts"
+import { at, word } from "./shell.ts"
 import { count } from "./sizes.ts"
 
 /** What was to be done. */
@@ -52,7 +52,7 @@ export const leftOf = ({ recorded }: Sessions, content?: boolean): object => ({
 export const half = ({ kind, onFailure }: Job, { origins, planned }: Facts): string =>
   kind === "file" || planned === undefined || planned.overwrites || onFailure === "keep"
     ? ""
-    : `\nHalf a package may be at ${planned.path}; to remove it: image-store rm ${planned.path} ${
+    : `\nHalf a package may be at ${planned.path}; to remove it: image-store rm ${word(planned.path)} ${
       at(origins)
     }`
 
@@ -160,15 +160,15 @@ const contentOf = (
     (there): Content =>
       there
         ? {
-          text: `part of the package is left at ${destination}; to remove it: image-store rm ${destination} ${
-            at(origins)
-          }`,
+          text: `part of the package is left at ${destination}; to remove it: image-store rm ${
+            word(destination)
+          } ${at(origins)}`,
           left: true,
         }
         : { text: `what had come of the package was removed from ${destination}`, left: false },
     {
       text: `whether part of the package is left at ${destination} cannot be seen; ` +
-        `look again: image-store ls ${destination} ${at(origins)}`,
+        `look again: image-store ls ${word(destination)} ${at(origins)}`,
       left: undefined,
     },
   )

@@ -110,7 +110,7 @@ const became = (outcome: CleanedSession["outcome"]): string => {
     case "Taken":
       return "left alone, another run has just taken it over"
     case "OtherCluster":
-      return `left alone, it is of another cluster: --endpoint ${outcome.endpoints.join(" --endpoint ")}`
+      return `left alone, it is of another cluster: ${at(outcome.endpoints)}`
     case "Failed":
       return `failed: ${outcome.error.message}`
   }

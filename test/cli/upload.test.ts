@@ -12,6 +12,7 @@ import { vi } from "vitest"
 import { Display } from "../../src/cli/Display.ts"
 import { lastWords } from "../../src/cli/lastWords.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../../src/emulator/mod.ts"
+import { until } from "../support/mortal.ts"
 import { fileOf, type Files, folderOf, shop, temporaryFolder } from "../support/packages.ts"
 import { inPatientTime } from "../support/virtualTime.ts"
 import { imageStore, type Ran } from "./terminal.ts"
@@ -556,33 +557,51 @@ describe("an upload that is stopped", () => {
   const begun = (state: string, args: ReadonlyArray<string>) =>
     Effect.gen(function* () {
       const emulator = yield* Emulator
-      const out: Array<string> = []
-      const fiber = yield* Effect.fork(
-        upload(state, [...args, ...CHUNKS, "--concurrency", "1"]).pipe(
-          Effect.onInterrupt(() => Effect.void),
-        ),
-      )
+      const fiber = yield* Effect.fork(upload(state, [...args, ...CHUNKS, "--concurrency", "1"]))
       while ((yield* emulator.sessions).length === 0) yield* Effect.sleep("100 millis")
-      return { fiber, out }
+      return fiber
     })
 
   it.effect("has last words that name half a package, and the command that removes it", () =>
     run((state) =>
       Effect.gen(function* () {
-        const { fiber } = yield* begun(state, [
+        const fiber = yield* begun(state, [
           yield* folderOf({ ...shop, "Web/Code/big.dll": LONG }),
-          "Half",
+          "My Shop",
         ])
         expect(lastWords()).toContain(
-          "Half a package may be at Half; to remove it: image-store rm Half --endpoint http://one:19080",
+          "Half a package may be at My Shop; to remove it: image-store rm 'My Shop' --endpoint http://one:19080",
         )
         yield* Fiber.interrupt(fiber)
       }), LATENCY))
 
+  for (
+    const [what, fault, command] of [
+      ["removes what is left of a package", Fault.error("E_INVALIDARG"), "rm 'My Shop'"],
+      ["looks at a package that could not be seen", Fault.hang, "ls 'My Shop'"],
+    ] as const
+  ) {
+    it.effect(`names the command that ${what}`, () =>
+      run((state) =>
+        Effect.gen(function* () {
+          const { inject } = yield* Emulator
+          yield* inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFile" })
+          yield* inject(fault, { on: "DeleteImageStoreContent", times: 100 })
+          // From its removal on nobody can see the package either.
+          yield* Effect.fork(Effect.zipRight(
+            until("DeleteImageStoreContent", 1),
+            fault === Fault.hang ? inject(fault, { on: "GetImageStoreContent", times: 100 }) : Effect.void,
+          ))
+          const { err } = yield* upload(state, [yield* folderOf(shop), "My Shop", "--concurrency", "1"])
+          expect(err).toContain(`: image-store ${command} --endpoint http://one:19080`)
+        })
+      ))
+  }
+
   it.effect("has last words that name its sessions and the command that ends them", () =>
     run((state) =>
       Effect.gen(function* () {
-        const { fiber } = yield* begun(state, [yield* fileOf("a.bin", LONG)])
+        const fiber = yield* begun(state, [yield* fileOf("a.bin", LONG)])
         const [session] = yield* (yield* Emulator).sessions
         expect(lastWords()).toBe(
           `Stopped at once. 1 upload session is left, and recorded:\n  ${session!.sessionId}  a.bin\n` +
