@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { time } from "./quantities.ts"
-import { percent, size } from "./sizes.ts"
+import { percent, size, time } from "./format.ts"
 
 /** The rate is measured over so many milliseconds, and over so many events at least. */
 const WINDOW = 15_000

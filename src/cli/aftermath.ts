@@ -16,10 +16,10 @@ import { listContent } from "../ImageStore.ts"
 import type { PackageEvent } from "../PackageEvent.ts"
 import { findFile } from "../settleCommit.ts"
 import type { UploadJournal } from "../UploadJournal.ts"
+import { count, plural } from "./format.ts"
 import type { Sessions } from "./journal.ts"
 import { Output } from "./Output.ts"
 import { at, word } from "./shell.ts"
-import { count } from "./sizes.ts"
 
 /** What was to be done. */
 export interface Job {
@@ -36,12 +36,11 @@ export interface Facts {
 }
 
 /** Which sessions are left, and how to end them. */
-export const remains = ({ origins, sessions }: Facts): string =>
-  `${count(sessions.recorded.size, "upload session")} ${
-    sessions.recorded.size === 1 ? "is" : "are"
-  } left, and recorded:\n${sessions.lines}\nTo end ${
-    sessions.recorded.size === 1 ? "it" : "them"
-  }: image-store session clean ${at(origins)}`
+export const remains = ({ origins, sessions }: Facts): string => {
+  const { size } = sessions.recorded
+  return `${count(size, "upload session")} ${plural(size, "is", "are")} left, and recorded:\n` +
+    `${sessions.lines}\nTo end ${plural(size, "it", "them")}: image-store session clean ${at(origins)}`
+}
 
 /** The same for programs. `content`: whether something of the upload is in the store, as far as that is known. */
 export const leftOf = ({ recorded }: Sessions, content?: boolean): object => ({
@@ -52,9 +51,10 @@ export const leftOf = ({ recorded }: Sessions, content?: boolean): object => ({
 export const half = ({ kind, onFailure }: Job, { origins, planned }: Facts): string =>
   kind === "file" || planned === undefined || planned.overwrites || onFailure === "keep"
     ? ""
-    : `\nHalf a package may be at ${planned.path}; to remove it: image-store rm ${word(planned.path)} ${
-      at(origins)
-    }`
+    : `\nHalf a package may be at ${planned.path}; to remove it: ${removing(planned.path, origins)}`
+
+const removing = (path: string, origins: ReadonlyArray<string>): string =>
+  `image-store rm ${word(path)} ${at(origins)}`
 
 /** Says what is left after a failure or an interruption. */
 export const aftermath = (
@@ -70,7 +70,7 @@ export const aftermath = (
     const nothing = content.left === false && recorded.size === 0
     const deleted = ended === 0
       ? ""
-      : `, and ${count(ended, "upload session")} ${ended === 1 ? "was" : "were"} deleted`
+      : `, and ${count(ended, "upload session")} ${plural(ended, "was", "were")} deleted`
     const text = [
       content.text === undefined
         ? undefined
@@ -102,8 +102,8 @@ export const reminder = (
     const { length } = yield* leftBy(({ sessionId }) => !sessions.recorded.has(sessionId))
     if (length === 0) return
     yield* note(
-      `${count(length, "upload session")} of earlier runs ${length === 1 ? "is" : "are"} still recorded; ` +
-        `to end ${length === 1 ? "it" : "them"}: image-store session clean ${at(origins)}`,
+      `${count(length, "upload session")} of earlier runs ${plural(length, "is", "are")} still recorded; ` +
+        `to end ${plural(length, "it", "them")}: image-store session clean ${at(origins)}`,
       { recorded: length },
     )
   }).pipe(Effect.ignore)
@@ -160,9 +160,9 @@ const contentOf = (
     (there): Content =>
       there
         ? {
-          text: `part of the package is left at ${destination}; to remove it: image-store rm ${
-            word(destination)
-          } ${at(origins)}`,
+          text: `part of the package is left at ${destination}; to remove it: ${
+            removing(destination, origins)
+          }`,
           left: true,
         }
         : { text: `what had come of the package was removed from ${destination}`, left: false },

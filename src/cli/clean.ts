@@ -11,11 +11,11 @@ import { halfPackages } from "../halfPackages.ts"
 import type { JournalError } from "../Journal.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { CliError } from "./CliError.ts"
+import { count, moment, plural, size } from "./format.ts"
 import type { Host } from "./Host.ts"
 import { journal } from "./journal.ts"
 import { Output } from "./Output.ts"
 import { at, word } from "./shell.ts"
-import { count, moment, size } from "./sizes.ts"
 
 /** `session clean` */
 export const clean = (
@@ -27,10 +27,8 @@ export const clean = (
     const entries = yield* Effect.flatMap(UploadJournal, (journal) => journal.entries)
     if (entries.length > 0 && !dryRun) {
       yield* note(
-        `${count(entries.length, "upload session")} ${
-          entries.length === 1 ? "is" : "are"
-        } recorded. Where a lost ` +
-          "chunk may still arrive, or a commit may still run, that is waited for.",
+        `${count(entries.length, "upload session")} ${plural(entries.length, "is", "are")} recorded. ` +
+          "Where a lost chunk may still arrive, or a commit may still run, that is waited for.",
         { recorded: entries.length },
       )
     }
@@ -55,9 +53,8 @@ export const clean = (
     })
     if (counts.failed > 0) {
       return yield* CliError.failed(
-        `${count(counts.failed, "upload session")} could not be deleted and stay${
-          counts.failed === 1 ? "s" : ""
-        } recorded; try again later`,
+        `${count(counts.failed, "upload session")} could not be deleted and ` +
+          `${plural(counts.failed, "stays", "stay")} recorded; try again later`,
       )
     }
   }).pipe(Effect.provide(journal))

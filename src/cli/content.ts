@@ -10,9 +10,9 @@ import type { FabricError } from "../FabricError.ts"
 import { copyContent, deleteContent, getFolderSize, getInfo, listContent } from "../ImageStore.ts"
 import type { ImageStoreEntry } from "../ImageStoreContent.ts"
 import { CliError } from "./CliError.ts"
+import { count, moment, percent, size } from "./format.ts"
 import { Host } from "./Host.ts"
 import { Output } from "./Output.ts"
-import { count, moment, percent, size } from "./sizes.ts"
 import { fields, table } from "./table.ts"
 
 const entriesOf = (

@@ -14,10 +14,10 @@ import { FabricConfig } from "../FabricConfig.ts"
 import type { FabricError } from "../FabricError.ts"
 import { getUploadSession, putChunk } from "../uploadSessions.ts"
 import { CliError } from "./CliError.ts"
+import { size } from "./format.ts"
 import { Host } from "./Host.ts"
 import { Output } from "./Output.ts"
 import { describe } from "./session.ts"
-import { size } from "./sizes.ts"
 
 const PATH = "MyApp/Code.zip"
 const SIZE = 20 * 1024 * 1024

@@ -4,9 +4,8 @@
  * @module
  */
 import type { PackageEvent } from "../PackageEvent.ts"
+import { count, plural, time } from "./format.ts"
 import { Meter } from "./Meter.ts"
-import { time } from "./quantities.ts"
-import { count } from "./sizes.ts"
 
 /** Milliseconds for which the reason of a retry stays on display. */
 const RECENT = 15_000
@@ -146,7 +145,7 @@ export class Progress {
       ...this.#meter.pending(now),
       ...(this.#files > 1 ? [`${this.#filesDone} of ${this.#files} files`] : []),
       ...(this.#concurrency === undefined ? [] : [`${this.#concurrency} at once`]),
-      ...(this.#retries > 0 ? [this.#retries === 1 ? "1 retry" : `${this.#retries} retries`] : []),
+      ...(this.#retries > 0 ? [`${this.#retries} ${plural(this.#retries, "retry", "retries")}`] : []),
       ...(waiting.length > 0
         ? waiting
         : finishing.length > 0

@@ -1,5 +1,5 @@
 /**
- * Sizes and times as people write them.
+ * Sizes and times as people type them.
  *
  * @module
  */
@@ -43,13 +43,4 @@ export const readTime = (option: string, text: string): Effect.Effect<number, Cl
     : all > 0
     ? Effect.succeed(all)
     : CliError.usage(`--${option} "${text}" is no time: write such as 90s, 30 minutes or 1h30m`)
-}
-
-/** A time to the second: `0.4 s`, `12 s`, `2 min 5 s`, `1 h 30 min`. */
-export const time = (seconds: number): string => {
-  if (seconds < 9.95 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`
-  const all = Math.round(seconds)
-  if (all < 60) return `${all} s`
-  if (all < 3600) return `${Math.floor(all / 60)} min ${all % 60} s`
-  return `${Math.floor(all / 3600)} h ${Math.floor(all % 3600 / 60)} min`
 }

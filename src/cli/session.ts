@@ -11,8 +11,8 @@ import { FabricError } from "../FabricError.ts"
 import type { UploadSession } from "../UploadSession.ts"
 import { commitUploadSession, getUploadSession, getUploadSessions } from "../uploadSessions.ts"
 import { CliError } from "./CliError.ts"
+import { count, moment, percent, size } from "./format.ts"
 import { Output } from "./Output.ts"
-import { count, moment, percent, size } from "./sizes.ts"
 import { fields, table } from "./table.ts"
 
 /** Ranges that are printed before the rest is only counted. */

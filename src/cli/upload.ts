@@ -18,22 +18,22 @@ import { FabricClient } from "../FabricClient.ts"
 import { FabricError } from "../FabricError.ts"
 import { hasUploadSessions } from "../ImageStore.ts"
 import type { PackageEvent, PackageSummary, PackageUploadError } from "../PackageEvent.ts"
-import { type FileSummary, SourceError } from "../UploadEvent.ts"
 import { UploadDeadline } from "../UploadDeadline.ts"
+import { type FileSummary, SourceError } from "../UploadEvent.ts"
 import { uploadFile, validated } from "../uploadFile.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { uploadPackage } from "../uploadPackage.ts"
 import { aftermath, type Facts, half, type Job, leftOf, remains, reminder } from "./aftermath.ts"
 import { CliError } from "./CliError.ts"
 import { Display, Drawing, during } from "./Display.ts"
+import { count, moment, plural, size, time } from "./format.ts"
 import { Host } from "./Host.ts"
 import { journal, Sessions } from "./journal.ts"
 import { withLastWords } from "./lastWords.ts"
 import { jsonLine, Output } from "./Output.ts"
 import { Progress } from "./progress.ts"
-import { readSize, readTime, time } from "./quantities.ts"
+import { readSize, readTime } from "./quantities.ts"
 import { word } from "./shell.ts"
-import { count, moment, size } from "./sizes.ts"
 import { fields } from "./table.ts"
 
 /** Milliseconds between two pictures on a terminal, and between two lines elsewhere. */
@@ -346,7 +346,7 @@ const describe = (summary: Summary): string => {
       ? [
         [
           "Removed",
-          `${count(removed.length, "file")} that ${removed.length === 1 ? "is" : "are"} not of the package`,
+          `${count(removed.length, "file")} that ${plural(removed.length, "is", "are")} not of the package`,
         ] as const,
       ]
       : []),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { readSize, readTime, time } from "../../src/cli/quantities.ts"
+import { time } from "../../src/cli/format.ts"
+import { readSize, readTime } from "../../src/cli/quantities.ts"
 
 describe("a time", () => {
   for (

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { count, moment, percent, size } from "../../src/cli/sizes.ts"
+import { count, moment, percent, plural, size, time } from "../../src/cli/format.ts"
 
 describe("size", () => {
   it.each([
@@ -28,9 +28,33 @@ describe("percent", () => {
   })
 })
 
-describe("moment and count", () => {
-  it("read well", () => {
+describe("a moment", () => {
+  it("is told to the second, in UTC", () => {
     expect(moment(new Date("2026-11-22T17:05:09.123Z"))).toBe("2026-11-22 17:05:09Z")
+  })
+})
+
+describe("a time", () => {
+  it.each([
+    [0, "0 s"],
+    [0.04, "0.0 s"],
+    [9.94, "9.9 s"],
+    [9.96, "10 s"],
+    [59.6, "1 min 0 s"],
+    [125, "2 min 5 s"],
+    [5400, "1 h 30 min"],
+  ])("of %d seconds is %s", (seconds, text) => {
+    expect(time(seconds)).toBe(text)
+  })
+})
+
+describe("a number of things", () => {
+  it("has the noun and the verb that go with it", () => {
     expect([count(0, "file"), count(1, "file"), count(2, "file")]).toEqual(["0 files", "1 file", "2 files"])
+    expect([plural(0, "is", "are"), plural(1, "is", "are"), plural(2, "is", "are")]).toEqual([
+      "are",
+      "is",
+      "are",
+    ])
   })
 })

@@ -1,5 +1,5 @@
 /**
- * Sizes for people.
+ * Sizes, times and numbers as people read them.
  *
  * @module
  */
@@ -25,5 +25,17 @@ export const percent = (part: number, whole: number): string =>
 /** A moment to the second, in UTC: `2026-11-22 17:05:09Z`. */
 export const moment = (date: Date): string => date.toISOString().replace("T", " ").replace(/\.\d+Z$/, "Z")
 
+/** A time to the second: `0.4 s`, `12 s`, `2 min 5 s`, `1 h 30 min`. */
+export const time = (seconds: number): string => {
+  if (seconds < 9.95 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`
+  const all = Math.round(seconds)
+  if (all < 60) return `${all} s`
+  if (all < 3600) return `${Math.floor(all / 60)} min ${all % 60} s`
+  return `${Math.floor(all / 3600)} h ${Math.floor(all % 3600 / 60)} min`
+}
+
+/** The word that goes with a number: `is` with 1, `are` with any other. */
+export const plural = (number: number, one: string, many: string): string => number === 1 ? one : many
+
 /** `1 file`, `2 files`. */
-export const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? "" : "s"}`
+export const count = (number: number, noun: string): string => `${number} ${plural(number, noun, `${noun}s`)}`
