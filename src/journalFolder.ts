@@ -80,14 +80,22 @@ const PACKAGES: Kind<string, PackageRecord, PackagePatch> = {
   isLasting: () => false,
 }
 
-/** The folder that is used where none is named. */
-export const defaultFolder = (): string => {
-  // Only the variable that is needed: Deno may have to allow each.
-  const state = process.platform === "win32"
-    ? process.env["LOCALAPPDATA"] ?? Path.join(Os.homedir(), "AppData", "Local")
-    : process.env["XDG_STATE_HOME"] || Path.join(Os.homedir(), ".local", "state")
-  return Path.join(state, "effect-fabric", "image-store")
-}
+/** Where a system keeps the state of its users: in the folder that a variable names, or else below their home. */
+const STATE = process.platform === "win32"
+  ? { variable: "LOCALAPPDATA", belowHome: ["AppData", "Local"] }
+  : { variable: "XDG_STATE_HOME", belowHome: [".local", "state"] }
+
+/** The variable that names the folder for state. */
+export const stateVariable: string = STATE.variable
+
+/** The folder for state below a home. */
+export const stateBelow = (home: string): string => Path.join(home, ...STATE.belowHome)
+
+/** The journal's folder in that for state. */
+export const folderIn = (state: string): string => Path.join(state, "effect-fabric", "image-store")
+
+/** The folder that is used where none is named. Deno may have to allow each variable: so only the one that is needed. */
+export const defaultFolder = (): string => folderIn(process.env[stateVariable] || stateBelow(Os.homedir()))
 
 /** Deno asks for `--allow-sys`; without it all processes here are of one host. */
 const hostname = (): string => whereAllowed(Os.hostname) ?? "localhost"

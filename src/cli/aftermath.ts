@@ -17,8 +17,8 @@ import type { PackageEvent } from "../PackageEvent.ts"
 import { findFile } from "../settleCommit.ts"
 import type { UploadJournal } from "../UploadJournal.ts"
 import { count, plural } from "./format.ts"
-import type { Sessions } from "./journal.ts"
 import { Output } from "./Output.ts"
+import type { Sessions } from "./Sessions.ts"
 import { at, word } from "./shell.ts"
 
 /** What was to be done. */

@@ -28,11 +28,12 @@ import { aftermath, type Facts, half, type Job, leftOf, remains, reminder } from
 import { CliError } from "./CliError.ts"
 import { size, time } from "./format.ts"
 import type { Host } from "./Host.ts"
-import { journal, Sessions } from "./journal.ts"
+import { journal } from "./journal.ts"
 import { withLastWords } from "./lastWords.ts"
 import { jsonLine, Output } from "./Output.ts"
 import { Progress } from "./progress.ts"
 import { readSize, readTime } from "./quantities.ts"
+import { Sessions } from "./Sessions.ts"
 import { viewOf } from "./uploadView.ts"
 import { describe, nextOf, type Summary, tell } from "./uploadWords.ts"
 
