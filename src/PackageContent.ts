@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { createReadStream } from "node:fs"
 import { Readable } from "node:stream"
+import { messageOf } from "./messageOf.ts"
 import type { Problem } from "./PackageError.ts"
 import type { Source } from "./UploadEvent.ts"
 
@@ -68,5 +69,5 @@ export const readableOf = ({ source }: PackageFile): ReadableStream<Uint8Array> 
 export const readAll = (file: PackageFile): Effect.Effect<Uint8Array<ArrayBuffer>, string> =>
   Effect.tryPromise({
     try: async () => new Uint8Array(await new Response(readableOf(file)).arrayBuffer()),
-    catch: (cause) => cause instanceof Error ? cause.message : String(cause),
+    catch: messageOf,
   })

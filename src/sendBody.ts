@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type * as Http from "node:http"
 import type { Body, Watch } from "./Exchange.ts"
+import { messageOf } from "./messageOf.ts"
 import { BODY_UNREADABLE } from "./NoAnswer.ts"
 
 /**
@@ -58,8 +59,7 @@ const bodyError = (message: string): Error => Object.assign(new Error(message), 
 const wrongSize = (than: string, size: number): Error =>
   bodyError(`it gave ${than} bytes than the ${size} announced`)
 
-const bodyFailed = (cause: unknown): Error =>
-  bodyError(`it failed: ${cause instanceof Error ? cause.message : String(cause)}`)
+const bodyFailed = (cause: unknown): Error => bodyError(`it failed: ${messageOf(cause)}`)
 
 const sendBytes = (
   request: Http.ClientRequest,

@@ -4,6 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect"
+import { messageOf } from "./messageOf.ts"
 
 /** An element by its local names, without its text. */
 export interface XmlElement {
@@ -38,7 +39,7 @@ export const parseXml = (bytes: Uint8Array): Effect.Effect<XmlElement, string> =
       parser.write(decode(bytes)).close()
       return document[0]!
     },
-    catch: (cause) => cause instanceof Error ? cause.message : String(cause),
+    catch: messageOf,
   })
 
 /** UTF-8, or UTF-16 when it begins with its mark. */

@@ -9,9 +9,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Fs from "node:fs/promises"
 import { codeOf } from "./codeOf.ts"
+import { messageOf } from "./messageOf.ts"
 import type { PackageContent, PackageFile } from "./PackageContent.ts"
-import type { Problem } from "./PackageError.ts"
-import { PackageError } from "./PackageError.ts"
+import { PackageError, type Problem } from "./PackageError.ts"
 
 /** The library's part without workers and file systems. It is loaded when the first archive is. */
 export const loadZip = (): Promise<typeof Zip> => import("@zip.js/zip.js/lib/zip-core-native.js")
@@ -28,7 +28,7 @@ const LARGEST_RATIO = 200
 const defaultLimit = (size: number): number => Math.min(2 ** 36, Math.max(HARMLESS, size * LARGEST_RATIO))
 
 /**
- * Opens an archive for as long as the scope lasts. Links, encrypted entries and doubled names are problems, and so
+ * Opens an archive for as long as the scope lasts. Links, encrypted entries and duplicate names are problems, and so
  * is unpacking to more than `limit` bytes. That an entry unpacks to what is said of it is seen when it is read: its
  * stream fails otherwise.
  */
@@ -47,7 +47,7 @@ export const openArchive = (
     )
     const { entries, size } = yield* Effect.tryPromise({
       try: () => readEntries(file),
-      catch: (cause) => refuse(`it is not a zip file that can be read (${reasonOf(cause)})`),
+      catch: (cause) => refuse(`it is not a zip file that can be read (${messageOf(cause)})`),
     })
     const unpacked = entries.reduce((sum, { uncompressedSize }) => sum + uncompressedSize, 0)
     const most = limit ?? defaultLimit(size)
@@ -130,10 +130,8 @@ const bytesOf = (entry: Zip.FileEntry): Stream.Stream<Uint8Array, string> =>
       entry.getData(writable, { signal }).catch((cause) => writable.abort(cause)).catch(() => {})
       return Stream.fromReadableStream({
         evaluate: () => readable,
-        onError: reasonOf,
+        onError: messageOf,
         releaseLockOnEnd: true,
       })
     },
   ))
-
-const reasonOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)

@@ -6,7 +6,9 @@
 import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
+import { codeOf } from "../codeOf.ts"
 import { Emulator, FaultPlan } from "../emulator/mod.ts"
+import { messageOf } from "../messageOf.ts"
 import { CliError } from "./CliError.ts"
 import { Output } from "./Output.ts"
 
@@ -89,7 +91,7 @@ const plan = (text: string): Effect.Effect<FaultPlan, CliError, Output> =>
   })
 
 const cannotKeep = (data: string | undefined, defect: unknown): CliError => {
-  const reason = defect instanceof Error ? defect.message : String(defect)
+  const reason = messageOf(defect)
   return CliError.failed(
     data === undefined
       ? `Cannot start the emulator: ${reason}`
@@ -98,12 +100,10 @@ const cannotKeep = (data: string | undefined, defect: unknown): CliError => {
 }
 
 const cannotListen = (host: string, port: number, cause: unknown): CliError => {
-  const { code, message } = cause as { readonly code?: unknown; readonly message?: unknown }
+  const code = codeOf(cause)
   return CliError.failed(
     code === "EADDRINUSE"
       ? `Cannot listen on ${host}:${port}: the port is taken, perhaps by another emulator; choose one with --port, 0 for any`
-      : `Cannot listen on ${host}:${port} (${
-        String(code ?? message)
-      }); choose another address with --host and --port`,
+      : `Cannot listen on ${host}:${port} (${code}); choose another address with --host and --port`,
   )
 }

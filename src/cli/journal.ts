@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import process from "node:process"
 import { folderIn, stateBelow, stateVariable } from "../journalFolder.ts"
+import { messageOf } from "../messageOf.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { CliError } from "./CliError.ts"
 import { Host } from "./Host.ts"
@@ -30,7 +31,7 @@ export const journal: Layer.Layer<UploadJournal, CliError, Host> = Layer.unwrapE
 ).pipe(Layer.catchAllCause((cause) => {
   const error = Cause.squash(cause)
   return Layer.fail(
-    error instanceof CliError ? error : cannotKeep(error instanceof Error ? error.message : String(error)),
+    error instanceof CliError ? error : cannotKeep(messageOf(error)),
   )
 }))
 

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
 import { FabricError } from "../FabricError.ts"
 import { JournalError } from "../Journal.ts"
+import { messageOf } from "../messageOf.ts"
 import { PackageError } from "../PackageError.ts"
 import { SourceError } from "../UploadEvent.ts"
 import { CliError } from "./CliError.ts"
@@ -51,8 +52,6 @@ const exitCodeOf = (error: unknown): 1 | 2 => {
   if (ConfigError.isConfigError(error)) return 2
   return FabricError.is(error) && error.reason._tag === "InvalidParams" ? 2 : 1
 }
-
-const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 const detailsOf = (error: unknown): object => {
   if (error instanceof PackageError) return { source: error.source, problems: error.problems }
