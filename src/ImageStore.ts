@@ -23,10 +23,8 @@ import {
 import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
 import { decodeParams, makeOperation, readJson, readNothing } from "./makeOperation.ts"
 import type { Follower, Operation, Request } from "./Operation.ts"
-import { optionalTimeout } from "./ServerTimeout.ts"
+import { optionalTimeout, type WithTimeout } from "./ServerTimeout.ts"
 import { tryUploadSessions } from "./uploadSessions.ts"
-
-type Timeout = { readonly timeout?: number | undefined }
 
 /** What {@link listContent} takes. Without `path`: the root. */
 export const ListContentParams: Schema.Struct<{
@@ -85,7 +83,7 @@ const isEmptyRoot = (error: FabricError): boolean =>
  * REST: `GetImageStoreContent`, api-version 6.2, and `GetImageStoreRootContent`, 6.0 (protocol.md 3.1).
  */
 export const listContent = (
-  params: { readonly path?: string | undefined } & Timeout = {},
+  params: { readonly path?: string | undefined } & WithTimeout = {},
 ): Stream.Stream<ImageStoreEntry, FabricError, FabricClient> =>
   Stream.paginateChunkEffect("", (token) => {
     const page = params.path === undefined
@@ -170,7 +168,7 @@ export const putFile: (
     readonly path: string
     readonly bytes: Uint8Array | Stream.Stream<Uint8Array, unknown>
     readonly size?: number | undefined
-  } & Timeout,
+  } & WithTimeout,
 ) => Effect.Effect<void, FabricError, FabricClient> = makeOperation({
   ...UPLOAD_FILE,
   params: PutFileParams,
@@ -203,7 +201,7 @@ export const DeleteContentParams: Schema.Struct<{
  * REST: `DeleteImageStoreContent`, api-version 6.0 (protocol.md 3.3).
  */
 export const deleteContent: (
-  params: { readonly path: string } & Timeout,
+  params: { readonly path: string } & WithTimeout,
 ) => Effect.Effect<void, FabricError, FabricClient> = makeOperation({
   name: "DeleteImageStoreContent",
   action: "delete",
@@ -300,7 +298,7 @@ export const copyContent = (
     readonly source: string
     readonly destination: string
     readonly skipFiles?: ReadonlyArray<string> | undefined
-  } & Timeout,
+  } & WithTimeout,
 ): Effect.Effect<void, FabricError, FabricClient> =>
   Effect.gen(function* () {
     const decoded = yield* decodeCopy(params)
@@ -363,7 +361,7 @@ const getSubfolderSize = makeOperation({
  * REST: `GetImageStoreFolderSize` and `GetImageStoreRootFolderSize`, api-version 6.5 (protocol.md 3.5).
  */
 export const getFolderSize = (
-  params: { readonly path?: string | undefined } & Timeout = {},
+  params: { readonly path?: string | undefined } & WithTimeout = {},
 ): Effect.Effect<FolderSize, FabricError, FabricClient> =>
   params.path === undefined ? getRootFolderSize(params) : getSubfolderSize(params)
 
@@ -377,7 +375,7 @@ export const GetInfoParams: Schema.Struct<{ timeout: typeof optionalTimeout }> =
  *
  * REST: `GetImageStoreInfo`, api-version 6.5 (protocol.md 3.5).
  */
-export const getInfo: (params?: Timeout) => Effect.Effect<ImageStoreInfo, FabricError, FabricClient> = (
+export const getInfo: (params?: WithTimeout) => Effect.Effect<ImageStoreInfo, FabricError, FabricClient> = (
   params = {},
 ) => readInfo(params)
 

@@ -22,5 +22,10 @@ export const ServerTimeout: Schema.filter<typeof Schema.Number> = Schema.Number.
   arbitrary: () => (fc) => fc.integer({ min: 1, max: 4294967295 }),
 })
 
-/** The optional param of every operation. Default: the configuration's `timeout`, which is 60 by default. */
+/** The param that every operation takes. */
+export interface WithTimeout {
+  readonly timeout?: number | undefined
+}
+
+/** Its schema. Default: the configuration's `timeout`, which is 60 by default. */
 export const optionalTimeout: Schema.optional<typeof ServerTimeout> = Schema.optional(ServerTimeout)

@@ -11,22 +11,23 @@ import type { Answer } from "./Exchange.ts"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
 import type { Follower, Operation, Request } from "./Operation.ts"
+import type { WithTimeout } from "./ServerTimeout.ts"
 
 /** An operation with the schema of its params. */
-export interface Definition<P extends { readonly timeout?: number | undefined }, I, A> extends Operation<A> {
+export interface Definition<P extends WithTimeout, I, A> extends Operation<A> {
   readonly params: Schema.Schema<P, I>
   /** What to send for decoded params. */
   readonly request: (params: P) => Request
 }
 
 /** The program of an operation: it decodes the params, and sends nothing when they are wrong. */
-export const makeOperation = <P extends { readonly timeout?: number | undefined }, I, A>(
+export const makeOperation = <P extends WithTimeout, I, A>(
   definition: Definition<P, I, A>,
 ): (params: I) => Effect.Effect<A, FabricError, FabricClient> =>
   program(definition, (client, request, timeout) => client.run(definition, request, timeout))
 
 /** The program of one attempt, for callers that look at what has happened before they repeat it. */
-export const makeFollowed = <P extends { readonly timeout?: number | undefined }, I, A>(
+export const makeFollowed = <P extends WithTimeout, I, A>(
   definition: Definition<P, I, A>,
 ): (params: I, follower: Follower) => Effect.Effect<A, FabricError, FabricClient> =>
   program(
@@ -34,12 +35,7 @@ export const makeFollowed = <P extends { readonly timeout?: number | undefined }
     ({ once }, request, timeout, follower) => once.run(definition, { ...request, follower }, timeout),
   )
 
-const program = <
-  P extends { readonly timeout?: number | undefined },
-  I,
-  A,
-  Args extends ReadonlyArray<unknown>,
->(
+const program = <P extends WithTimeout, I, A, Args extends ReadonlyArray<unknown>>(
   definition: Definition<P, I, A>,
   run: (
     client: FabricClient["Type"],
@@ -48,14 +44,13 @@ const program = <
     ...args: Args
   ) => Effect.Effect<A, FabricError>,
 ) => {
-  const decode = Schema.decodeUnknownEither(definition.params)
+  const decode = decodeParams(definition)
   return (params: I, ...args: Args): Effect.Effect<A, FabricError, FabricClient> =>
-    Effect.flatMap(FabricClient, (client): Effect.Effect<A, FabricError, FabricClient> => {
-      const decoded = decode(params)
-      return Either.isRight(decoded)
-        ? run(client, definition.request(decoded.right), decoded.right.timeout, ...args)
-        : refuseParams(definition, ...firstIssue(decoded.left))
-    })
+    Effect.flatMap(decode(params), (decoded) =>
+      Effect.flatMap(
+        FabricClient,
+        (client) => run(client, definition.request(decoded), decoded.timeout, ...args),
+      ))
 }
 
 /** Decodes the params of an operation, or refuses them before anything is sent. */
@@ -65,12 +60,13 @@ export const decodeParams = <P, I>(
   },
 ): (params: I) => Effect.Effect<P, FabricError, FabricClient> => {
   const decode = Schema.decodeUnknownEither(params)
-  return (given) => {
-    const decoded = decode(given)
-    return Either.isRight(decoded)
-      ? Effect.succeed(decoded.right)
-      : refuseParams({ action, name }, ...firstIssue(decoded.left))
-  }
+  return (given) =>
+    Effect.suspend(() => {
+      const decoded = decode(given)
+      return Either.isRight(decoded)
+        ? Effect.succeed(decoded.right)
+        : refuseParams({ action, name }, ...firstIssue(decoded.left))
+    })
 }
 
 /** Refuses to do what `field` does not allow, before anything is sent. `issue` must not echo what may be a secret. */

@@ -9,14 +9,13 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Answer } from "./Exchange.ts"
 import type { FabricClient } from "./FabricClient.ts"
-import type { FabricError } from "./FabricError.ts"
+import { type FabricError, latestArrival } from "./FabricError.ts"
 import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
 import { type Definition, makeFollowed, makeOperation, readJson, readNothing } from "./makeOperation.ts"
 import type { Follower, Operation } from "./Operation.ts"
-import { optionalTimeout } from "./ServerTimeout.ts"
+import { arrived } from "./ranges.ts"
+import { optionalTimeout, type WithTimeout } from "./ServerTimeout.ts"
 import { type ByteRange, SessionId, type UploadSession, UploadSessions } from "./UploadSession.ts"
-
-type Timeout = { readonly timeout?: number | undefined }
 
 const readJsonOfSessions = readJson(UploadSessions)
 
@@ -54,7 +53,7 @@ const byIdRequest = ({ sessionId }: { readonly sessionId: SessionId }) => ({
  * REST: `GetImageStoreUploadSessionById`, api-version 6.0 (protocol.md 4.4).
  */
 export const getUploadSession: (
-  params: { readonly sessionId: string } & Timeout,
+  params: { readonly sessionId: string } & WithTimeout,
 ) => Effect.Effect<Option.Option<UploadSession>, FabricError, FabricClient> = makeOperation({
   ...byId,
   params: GetUploadSessionParams,
@@ -62,7 +61,7 @@ export const getUploadSession: (
 })
 
 /** Reads a session that nobody has, to see whether there can be any. */
-export const tryUploadSessions: (params: Timeout) => Effect.Effect<unknown, FabricError, FabricClient> =
+export const tryUploadSessions: (params: WithTimeout) => Effect.Effect<unknown, FabricError, FabricClient> =
   makeOperation({
     ...byId,
     action: "find out whether there are upload sessions",
@@ -99,7 +98,7 @@ const byPathRequest = ({ path }: { readonly path: ImageStorePath }) => ({
  * REST: `GetImageStoreUploadSessionByPath`, api-version 6.0 (protocol.md 4.4).
  */
 export const getUploadSessions: (
-  params: { readonly path: string } & Timeout,
+  params: { readonly path: string } & WithTimeout,
 ) => Effect.Effect<ReadonlyArray<UploadSession>, FabricError, FabricClient> = makeOperation({
   ...byPath,
   params: GetUploadSessionsParams,
@@ -145,7 +144,7 @@ export const CommitUploadSessionParams: Schema.Struct<{
  * REST: `CommitImageStoreUploadSession`, api-version 6.0 (protocol.md 4.5).
  */
 export const commitUploadSession: (
-  params: { readonly sessionId: string } & Timeout,
+  params: { readonly sessionId: string } & WithTimeout,
 ) => Effect.Effect<void, FabricError, FabricClient> = makeOperation({
   name: "CommitImageStoreUploadSession",
   action: "commit upload session",
@@ -210,7 +209,7 @@ interface Chunk {
   readonly bytes: Uint8Array
 }
 
-const UPLOAD_CHUNK: Definition<typeof PutChunkParams.Type, Chunk & Timeout, void> = {
+const UPLOAD_CHUNK: Definition<typeof PutChunkParams.Type, Chunk & WithTimeout, void> = {
   name: "UploadFileChunk",
   action: "upload a chunk of",
   method: "PUT",
@@ -231,15 +230,13 @@ const UPLOAD_CHUNK: Definition<typeof PutChunkParams.Type, Chunk & Timeout, void
     lookAgain: (run, timeout) => {
       const look = Effect.map(
         run(byId, byIdRequest({ sessionId }), undefined),
-        (session) =>
-          Option.exists(session, ({ expected }) => !expected.some((gap) => overlap(gap, range)))
-            ? "done"
-            : "repeat",
+        (session) => Option.exists(session, ({ expected }) => arrived(range, expected)) ? "done" : "repeat",
       )
       return Effect.flatMap(
         look,
         (seen) =>
-          seen === "done" ? Effect.succeed(seen) : Effect.delay(look, `${timeout + QUIET_GRACE} seconds`),
+          // As long as one that went out at this moment may take to arrive.
+          seen === "done" ? Effect.succeed(seen) : Effect.delay(look, latestArrival(timeout, 0)),
       )
     },
   }),
@@ -257,16 +254,11 @@ const UPLOAD_CHUNK: Definition<typeof PutChunkParams.Type, Chunk & Timeout, void
  * REST: `UploadFileChunk`, api-version 6.0 (protocol.md 4.2).
  */
 export const putChunk: (
-  params: Chunk & Timeout,
+  params: Chunk & WithTimeout,
 ) => Effect.Effect<void, FabricError, FabricClient> = makeOperation(UPLOAD_CHUNK)
 
 /** One attempt of {@link putChunk}. */
 export const putChunkOnce: (
-  params: Chunk & Timeout,
+  params: Chunk & WithTimeout,
   follower: Follower,
 ) => Effect.Effect<void, FabricError, FabricClient> = makeFollowed(UPLOAD_CHUNK)
-
-/** How long after its timeout a chunk may still arrive, in seconds. */
-const QUIET_GRACE = 5
-
-const overlap = (a: ByteRange, b: ByteRange): boolean => a.first <= b.last && b.first <= a.last
