@@ -8,11 +8,11 @@ import type * as Scope from "effect/Scope"
 import { open } from "node:fs/promises"
 import { join } from "node:path"
 import { codeOf } from "./codeOf.ts"
+import { compressionFolder, zipName } from "./compressionFolder.ts"
 import { lastName, type PackageContent, type PackageFile, readableOf } from "./PackageContent.ts"
 import { MARKER } from "./packagePlan.ts"
 import { SourceError } from "./UploadEvent.ts"
 import { loadZip } from "./zipArchive.ts"
-import { zipFolder, zipName } from "./zipFolder.ts"
 
 /** The same for all entries and everywhere, so that a package gives the same bytes whenever it is compressed. */
 const DATE = new Date(1980, 0, 1)
@@ -71,7 +71,7 @@ export const compressPackage = (
       told = now
       read(seen)
     }
-    const place = yield* Effect.mapError(zipFolder, failed)
+    const place = yield* Effect.mapError(compressionFolder, failed)
     const zips = yield* Effect.forEach(compressions, (compression, index) => {
       const source = join(place, zipName(index))
       begins(compression)

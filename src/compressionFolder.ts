@@ -1,6 +1,6 @@
 /**
- * Where zip files come to be: a folder among the system's temporary ones, which bears the name of its process, so that
- * the next can remove what a dead one left.
+ * Where a compression writes its zip files: a temporary folder of the system, with its process in the name, so that the
+ * next one can remove what a dead one left.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const PREFIX = "image-store-zip-"
 export const zipName = (index: number): string => `${index}.zip`
 
 /** A folder of this process, removed with the scope. Those that dead processes left are removed first. */
-export const zipFolder: Effect.Effect<string, unknown, Scope.Scope> = Effect.acquireRelease(
+export const compressionFolder: Effect.Effect<string, unknown, Scope.Scope> = Effect.acquireRelease(
   Effect.tryPromise({
     try: async () => {
       const parent = whereAllowed(tmpdir) ?? "/tmp"

@@ -5,16 +5,16 @@ import { mkdir, readdir, symlink, utimes, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
 import process from "node:process"
 import { vi } from "vitest"
-import { zipFolder } from "../src/zipFolder.ts"
+import { compressionFolder } from "../src/compressionFolder.ts"
 import { temporaryFolder } from "./support/packages.ts"
 
 afterEach(() => void vi.unstubAllEnvs())
 
-/** A folder for temporary files, and how zip folders of other processes are called there. */
+/** A folder for temporary files, and what those of other processes are called there. */
 const place = Effect.gen(function* () {
   const parent = yield* temporaryFolder
   vi.stubEnv("TMPDIR", parent)
-  const own = basename(yield* Effect.scoped(zipFolder))
+  const own = basename(yield* Effect.scoped(compressionFolder))
   const nameOf = (pid: number) => own.replace(String(process.pid), String(pid))
   const make = (name: string, file = "0.zip") =>
     Effect.promise(async () => {
@@ -28,8 +28,8 @@ const place = Effect.gen(function* () {
 /** The number of a process that is over. */
 const dead = () => spawnSync(process.execPath, ["--version"]).pid
 
-describe("the folder of zip files", () => {
-  it.scopedLive("bears the name of its process, and goes with its scope", () =>
+describe("the folder of a compression", () => {
+  it.scopedLive("has the name of its process, and goes with its scope", () =>
     Effect.gen(function* () {
       const { left, own } = yield* place
       assert.match(own, new RegExp(`^image-store-zip-${process.pid}@.+-[^-]+$`))
@@ -40,7 +40,7 @@ describe("the folder of zip files", () => {
     Effect.gen(function* () {
       const { left, make, nameOf } = yield* place
       yield* make(nameOf(dead()))
-      yield* Effect.scoped(zipFolder)
+      yield* Effect.scoped(compressionFolder)
       assert.deepStrictEqual(yield* left, [])
     }))
 
@@ -49,7 +49,7 @@ describe("the folder of zip files", () => {
       const { left, make, nameOf } = yield* place
       const names = [nameOf(process.ppid), nameOf(process.pid)]
       yield* Effect.forEach(names, (name) => make(name))
-      yield* Effect.scoped(zipFolder)
+      yield* Effect.scoped(compressionFolder)
       assert.sameMembers(yield* left, names)
     }))
 
@@ -61,7 +61,7 @@ describe("the folder of zip files", () => {
         yield* make(own)
         const before = Date.now() / 1000 - process.uptime() - 60
         yield* Effect.promise(() => utimes(join(parent, own), before, before))
-        yield* Effect.scoped(zipFolder)
+        yield* Effect.scoped(compressionFolder)
         assert.deepStrictEqual(yield* left, [])
       }),
   )
@@ -79,7 +79,7 @@ describe("the folder of zip files", () => {
       yield* Effect.forEach(kept, (name) => make(name))
       yield* Effect.promise(() => writeFile(join(parent, `${name}0`), "a file"))
       yield* Effect.promise(() => symlink(join(parent, kept[1]!), join(parent, `${name}1`)))
-      yield* Effect.scoped(zipFolder)
+      yield* Effect.scoped(compressionFolder)
       assert.sameMembers(yield* left, [...kept, `${name}0`, `${name}1`])
       assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(parent, kept[1]!))), ["0.zip"])
     }))
@@ -89,7 +89,7 @@ describe("the folder of zip files", () => {
       const { left, make, nameOf, parent } = yield* place
       const name = nameOf(dead())
       yield* make(name, "letter.txt")
-      yield* Effect.scoped(zipFolder)
+      yield* Effect.scoped(compressionFolder)
       assert.deepStrictEqual(yield* left, [name])
       assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(parent, name))), ["letter.txt"])
     }))
