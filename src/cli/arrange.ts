@@ -3,12 +3,11 @@
  *
  * @module
  */
-import * as AutoCorrect from "@effect/cli/AutoCorrect"
-import * as CliConfig from "@effect/cli/CliConfig"
 import * as Either from "effect/Either"
 import { CliError } from "./CliError.ts"
 import { commands } from "./commands.ts"
-import { clusterOptions, everywhere, instead } from "./globals.ts"
+import { didYouMean } from "./didYouMean.ts"
+import { builtInOptions, clusterOptions, globalOptions } from "./globals.ts"
 import type { OptionSpecs } from "./Spec.ts"
 
 /** A command line in order. */
@@ -21,8 +20,8 @@ export interface Arranged {
 
 const known: OptionSpecs = Object.assign(
   Object.create(null),
-  everywhere,
-  { completions: instead.completions },
+  globalOptions,
+  { completions: builtInOptions.completions },
   clusterOptions,
   ...commands.map(({ options }) => options),
 )
@@ -44,7 +43,9 @@ export const arrange = (argv: ReadonlyArray<string>): Either.Either<Arranged, Cl
     const [, name = "", inline] = /^--?([^=]*)(?:=([\s\S]*))?$/.exec(token) ?? []
     const spec = token.startsWith("--") ? known[name] : undefined
     if (spec === undefined) {
-      return usage(`There is no option ${token.split("=", 1)[0]}${meant(name, Object.keys(known), "--")}`)
+      return usage(
+        `There is no option ${token.split("=", 1)[0]}${didYouMean(name, Object.keys(known), "--")}`,
+      )
     }
     if (spec.kind === "flag") {
       if (inline !== undefined) return usage(`--${name} takes no value`)
@@ -68,12 +69,3 @@ export const arrange = (argv: ReadonlyArray<string>): Either.Either<Arranged, Cl
 }
 
 const usage = (message: string) => Either.left(CliError.usage(message))
-
-/** A guess at what was meant, or nothing. */
-export const meant = (typed: string, candidates: ReadonlyArray<string>, prefix = ""): string => {
-  const guess = candidates
-    .map((name) => [name, AutoCorrect.levensteinDistance(typed, name, CliConfig.defaultConfig)] as const)
-    .filter(([name, distance]) => distance <= Math.min(2, name.length / 2))
-    .sort(([, a], [, b]) => a - b)[0]
-  return guess === undefined ? "" : `; did you mean ${prefix}${guess[0]}?`
-}

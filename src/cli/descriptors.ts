@@ -8,14 +8,14 @@ import * as CommandDescriptor from "@effect/cli/CommandDescriptor"
 import * as Options from "@effect/cli/Options"
 import * as Option from "effect/Option"
 import { type Command, commands } from "./commands.ts"
-import { clusterOptions, everywhere } from "./globals.ts"
+import { clusterOptions, globalOptions } from "./globals.ts"
 import type { ArgSpecs, OptionSpec, OptionSpecs } from "./Spec.ts"
 
 /** The options that a command takes. */
 export const optionsOf = (command: Command): OptionSpecs => ({
   ...command.options,
   ...(command.cluster === undefined ? {} : clusterOptions),
-  ...everywhere,
+  ...globalOptions,
 })
 
 const optional = <A>(options: Options.Options<A>): Options.Options<A | undefined> =>

@@ -6,7 +6,7 @@
 import type { OptionSpecs, Params } from "./Spec.ts"
 
 /** Options of every command. */
-export const everywhere = {
+export const globalOptions = {
   json: { kind: "flag", summary: "Print JSON, for programs; on stderr a document a line" },
   "log-level": {
     kind: "choice",
@@ -16,8 +16,8 @@ export const everywhere = {
   },
 } as const
 
-/** Options that stand for a command of their own. */
-export const instead: OptionSpecs = {
+/** Options in place of a command: `@effect/cli` calls them built in. */
+export const builtInOptions: OptionSpecs = {
   help: { kind: "flag", summary: "Show help, after a command its own; -h for short" },
   version: { kind: "flag", summary: "Show the version" },
   completions: {

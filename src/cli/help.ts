@@ -4,7 +4,7 @@
  * @module
  */
 import { type Command, commands, groups } from "./commands.ts"
-import { clusterOptions, everywhere, instead } from "./globals.ts"
+import { builtInOptions, clusterOptions, globalOptions } from "./globals.ts"
 import type { ArgSpecs, OptionSpec, OptionSpecs } from "./Spec.ts"
 import { version } from "./version.ts"
 
@@ -63,7 +63,7 @@ export const overview = (word?: string): string =>
       groups.map(([title, members]) =>
         list(title, members.map((command) => [synopsis(command), command.summary]))
       ).join("") +
-      options("Options of every command", { ...everywhere, ...instead }) +
+      options("Options of every command", { ...globalOptions, ...builtInOptions }) +
       options("Options of commands that talk to a cluster", clusterOptions) +
       `\n${
         wrap(
@@ -95,6 +95,6 @@ export const manual = (command: Command): string => {
     args(command.args) +
     options("Options", command.options) +
     (command.cluster === undefined ? "" : options("Cluster", clusterOptions)) +
-    options("Output", everywhere) +
+    options("Output", globalOptions) +
     examples(command.examples)
 }

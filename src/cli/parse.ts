@@ -12,10 +12,11 @@ import * as Terminal from "@effect/platform/Terminal"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { stripVTControlCharacters } from "node:util"
-import { type Arranged, meant } from "./arrange.ts"
+import type { Arranged } from "./arrange.ts"
 import { CliError } from "./CliError.ts"
 import { type Command, commands, find } from "./commands.ts"
 import { descriptor, optionsOf } from "./descriptors.ts"
+import { didYouMean } from "./didYouMean.ts"
 
 /** A command and what it was given, by name. */
 export interface Invocation {
@@ -74,12 +75,12 @@ const noCommand = ([first, second]: ReadonlyArray<string>): string => {
     return second === undefined
       ? `"${first}" needs one of ${names.join(", ")}; see image-store ${first} --help`
       : `There is no command "${first} ${second}"${
-        meant(second, names) || `; see image-store ${first} --help`
+        didYouMean(second, names) || `; see image-store ${first} --help`
       }`
   }
   return first === undefined
     ? "Name a command; image-store --help lists them"
     : `There is no command "${first}"${
-      meant(first, commands.map(({ words }) => words[0])) || "; image-store --help lists them"
+      didYouMean(first, commands.map(({ words }) => words[0])) || "; image-store --help lists them"
     }`
 }
