@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { FabricClient } from "./FabricClient.ts"
 import { latestArrival } from "./FabricError.ts"
+import type { FileJournal } from "./FileJournal.ts"
 import { quietAfter } from "./heartbeat.ts"
 import type { File } from "./ImageStoreContent.ts"
 import type { JournalError } from "./Journal.ts"
@@ -21,7 +22,6 @@ import type { FileRecord, PackagePatch, PackageRecord } from "./PackageRecord.ts
 import { takeLeft } from "./packageRecords.ts"
 import { commitTimeout } from "./settleCommit.ts"
 import { type KeyOf, listFolder, type StoredTree } from "./storedTree.ts"
-import type { FileJournal } from "./uploadFile.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 
 /** Milliseconds between two looks at the versions of what has arrived. */

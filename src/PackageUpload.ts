@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { endLeft } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
 import { arrivesUntil, type FabricError, latestArrival } from "./FabricError.ts"
+import type { FileJournal } from "./FileJournal.ts"
 import { deleteContent, hasUploadSessions } from "./ImageStore.ts"
 import type { ImageStorePath } from "./ImageStorePath.ts"
 import { lastName, type PackageFile } from "./PackageContent.ts"
@@ -28,9 +29,10 @@ import {
   type StoredTree,
 } from "./storedTree.ts"
 import { type FileSummary, SourceError, type UploadError, type UploadEvent } from "./UploadEvent.ts"
-import { type FileJournal, uploadDefaults, uploadInSlots, waitingOf } from "./uploadFile.ts"
+import { uploadInSlots } from "./uploadFile.ts"
 import type { UploadJournal } from "./UploadJournal.ts"
-import { type Waiting, waitUntil } from "./waiting.ts"
+import { uploadDefaults } from "./uploadOptions.ts"
+import { type Waiting, waitingEvent, waitUntil } from "./waiting.ts"
 
 /** Seconds that the cluster gets for what others wait for: a lost one is repeated the sooner. */
 const SHORT_TIMEOUT = 20
@@ -228,11 +230,11 @@ export class PackageUpload {
   ): Effect.Effect<FileSummary, UploadError, FabricClient | UploadJournal> {
     // The destination was checked, and each name in the plan.
     const path = pathIn(this.#plan.path, name) as ImageStorePath
-    return uploadInSlots(this.#slots, source, path, this.#options, emit, Effect.void, journal)
+    return uploadInSlots({ slots: this.#slots, source, path, options: this.#options, emit, journal })
   }
 
   get #waiting(): Waiting {
-    return waitingOf(this.#plan.path, this.#emit)
+    return waitingEvent(this.#plan.path, this.#emit)
   }
 
   /**

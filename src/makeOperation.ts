@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import type { Answer } from "./Exchange.ts"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
+import { messageOf } from "./messageOf.ts"
 import type { Follower, Operation, Request } from "./Operation.ts"
 import type { WithTimeout } from "./ServerTimeout.ts"
 
@@ -125,5 +126,5 @@ export const readJson = <A, I>(schema: Schema.Schema<A, I>): (answer: Answer) =>
 const parse = (text: string): Either.Either<unknown, string> =>
   Either.try({
     try: () => JSON.parse(text),
-    catch: (cause) => `its body is no JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
+    catch: (cause) => `its body is no JSON: ${messageOf(cause)}`,
   })

@@ -15,6 +15,17 @@ export const chunksOf = (size: number, chunkSize: number): ReadonlyArray<ByteRan
     last: Math.min((index + 1) * chunkSize, size) - 1,
   }))
 
+/** Bytes of several ranges. */
+export const bytesIn = (ranges: ReadonlyArray<ByteRange>): number =>
+  ranges.reduce((sum, range) => sum + sizeOf(range), 0)
+
+/** The chunks of which all bytes are expected. */
+export const chunksIn = (
+  chunks: ReadonlyArray<ByteRange>,
+  expected: ReadonlyArray<ByteRange>,
+): ReadonlyArray<ByteRange> =>
+  chunks.filter((chunk) => expected.some((gap) => gap.first <= chunk.first && chunk.last <= gap.last))
+
 /**
  * The chunks that the cluster still expects, or `undefined` when what it expects does not end where chunks end:
  * then other chunks were sent under the same id, and the session is of no use (protocol.md 4.3).
@@ -23,11 +34,8 @@ export const missingChunks = (
   chunks: ReadonlyArray<ByteRange>,
   expected: ReadonlyArray<ByteRange>,
 ): ReadonlyArray<ByteRange> | undefined => {
-  const missing = chunks.filter((chunk) =>
-    expected.some((gap) => gap.first <= chunk.first && chunk.last <= gap.last)
-  )
-  const covered = missing.reduce((sum, chunk) => sum + sizeOf(chunk), 0)
-  return covered === expected.reduce((sum, gap) => sum + sizeOf(gap), 0) ? missing : undefined
+  const missing = chunksIn(chunks, expected)
+  return bytesIn(missing) === bytesIn(expected) ? missing : undefined
 }
 
 /** Whether nothing of `range` is expected any more. */

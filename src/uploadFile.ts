@@ -5,29 +5,28 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { setImmediate } from "node:timers"
 import { endLeft, endTaken, inherit, type Inheritance } from "./adopt.ts"
-import { deleteUploadSession } from "./deleteUploadSession.ts"
+import { type Emit, eventStream } from "./eventStream.ts"
 import type { Body } from "./Exchange.ts"
 import type { FabricClient } from "./FabricClient.ts"
 import { FabricError, latestArrival } from "./FabricError.ts"
-import { hasUploadSessions, putFileOnce } from "./ImageStore.ts"
+import type { FileJournal } from "./FileJournal.ts"
+import { FileProgress } from "./FileProgress.ts"
 import { hashOfChunks } from "./Hasher.ts"
-import { ImageStorePath } from "./ImageStorePath.ts"
+import { hasUploadSessions, putFileOnce } from "./ImageStore.ts"
+import type { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalError } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
-import { refuseParams } from "./makeOperation.ts"
 import { type Broken, CHUNK_TIMEOUT, type SessionHooks } from "./OpenSession.ts"
 import type { FileRecord } from "./PackageRecord.ts"
 import { Patience } from "./Patience.ts"
-import { chunksOf, sizeOf } from "./ranges.ts"
+import { bytesIn, chunksIn, chunksOf, sizeOf } from "./ranges.ts"
 import { commitTimeout } from "./settleCommit.ts"
 import { Slots } from "./Slots.ts"
 import { type OpenSource, withSource } from "./Source.ts"
+import { reportStale } from "./staleSessions.ts"
+import { secondsLeft } from "./UploadDeadline.ts"
 import {
   type FileSummary,
   type Source,
@@ -36,32 +35,18 @@ import {
   type UploadEvent,
   type UploadOptions,
 } from "./UploadEvent.ts"
-import { secondsLeft } from "./UploadDeadline.ts"
-import { UploadJournal } from "./UploadJournal.ts"
-import type { ByteRange, SessionId } from "./UploadSession.ts"
-import { getSessionsAndTime } from "./uploadSessions.ts"
-import { type Waiting, waitUntil } from "./waiting.ts"
+import type { UploadJournal } from "./UploadJournal.ts"
+import { SMALLEST_CHUNK, uploadDefaults, validateUpload } from "./uploadOptions.ts"
+import type { ByteRange } from "./UploadSession.ts"
+import { type Waiting, waitingEvent, waitUntil } from "./waiting.ts"
 import { type ChunkWork, restartOnce, transact } from "./withUploadSession.ts"
 
-/** What is used where nothing else is said. */
-export const uploadDefaults: {
-  readonly concurrency: number
-  readonly chunkSize: number
-  readonly resume: boolean
-  readonly cleanStale: boolean
-  readonly patience: number
-} = { concurrency: 4, chunkSize: 8 * 1024 * 1024, resume: true, cleanStale: false, patience: 300 }
-
-/** No chunk is made smaller than so many bytes, however often the cluster finds it too large. */
-const SMALLEST_CHUNK = 64 * 1024
 /** Chunks of a file that have begun, for each request under way: the others wait until a lost one can no longer arrive. */
 const LOST = 4
-/** Milliseconds between two events that only tell what has gone out. */
-const TELL_EVERY = 250
 /** Requests of up to so many bytes go out too fast to tell how far they are. */
 const WORTH_TELLING = 1024 * 1024
-/** Milliseconds without a chunk after which a session of somebody else counts as left behind. */
-const STALE_AFTER = 10 * 60_000
+
+type Env = FabricClient | UploadJournal
 
 /**
  * Uploads one file, and tells how it goes. The stream ends with `FileUploaded`.
@@ -80,119 +65,46 @@ export const uploadFile = (
   path: string,
   options: UploadOptions = {},
 ): Stream.Stream<UploadEvent, UploadError, FabricClient | UploadJournal> =>
-  told((emit) =>
+  eventStream((emit) =>
     Effect.flatMap(
-      validated(path, options),
+      validateUpload(path, options),
       (path) =>
         Effect.scoped(Effect.flatMap(
           Slots.make(options.concurrency ?? uploadDefaults.concurrency),
           (slots) =>
-            uploadInSlots(
+            uploadInSlots({
               slots,
               source,
               path,
               options,
               emit,
-              endLeft((entry) => entry.path === path, waitingOf(path, emit)),
-            ),
+              endLeft: endLeft((entry) => entry.path === path, waitingEvent(path, emit)),
+            }),
         )),
     )
   )
 
-/**
- * The stream of what `run` emits. It ends when `run` does; when it is not pulled any more, `run` is interrupted. Events
- * are handed over together once a turn of the event loop: one by one, a stream costs more than a small file.
- */
-export const told = <A, E, R>(
-  run: (emit: (event: A) => void) => Effect.Effect<unknown, E, R>,
-): Stream.Stream<A, E, Exclude<R, Scope.Scope>> =>
-  Stream.asyncPush<A, E, R>(
-    (emit) => {
-      let events: Array<A> = []
-      const handOver = () => {
-        emit.array(events)
-        events = []
-      }
-      const running = run((event) => {
-        if (events.push(event) === 1) setImmediate(handOver)
-      })
-      return Effect.forkScoped(Effect.matchCause(running, {
-        onFailure: (cause) => {
-          handOver()
-          emit.halt(cause)
-        },
-        onSuccess: () => {
-          handOver()
-          emit.end()
-        },
-      }))
-    },
-    { bufferSize: "unbounded" },
-  )
-
-const decodePath = Schema.decodeUnknownEither(ImageStorePath)
-
-/** Fails for a path or an option that cannot work, before anything is sent. */
-export const validated = (
-  path: string,
-  { chunkSize = uploadDefaults.chunkSize, concurrency = uploadDefaults.concurrency, patience = 1 }:
-    UploadOptions,
-): Effect.Effect<ImageStorePath, FabricError, FabricClient> => {
-  const refuse = (field: string, issue: string) =>
-    refuseParams({ name: "UploadFile", action: `upload to ${path}` }, field, issue)
-  const decoded = decodePath(path)
-  if (Either.isLeft(decoded)) {
-    return refuse("path", decoded.left.message.split("\n").at(-1)!.replace(/^[ └├│─]+/, ""))
-  }
-  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 256) {
-    return refuse("concurrency", `expected a whole number from 1 to 256, got ${concurrency}`)
-  }
-  if (!Number.isInteger(chunkSize) || chunkSize < 1 || chunkSize > 2 ** 30) {
-    return refuse("chunkSize", `expected whole bytes from 1 to 1073741824, got ${chunkSize}`)
-  }
-  if (!(patience > 0)) return refuse("patience", `expected more than 0 seconds, got ${patience}`)
-  return Effect.succeed(decoded.right)
+/** One file of an upload. */
+export interface FileTask {
+  /** The slots that a whole upload shares. */
+  readonly slots: Slots
+  readonly source: Source
+  readonly path: ImageStorePath
+  readonly options: UploadOptions
+  readonly emit: Emit<UploadEvent>
+  /** Ends what earlier runs left for its path, where it goes by one request: else that is taken up. */
+  readonly endLeft?: Effect.Effect<void, FabricError | JournalError, Env>
+  /** For a file whose session, if any, is not all that is kept of it. */
+  readonly journal?: FileJournal | undefined
 }
 
-/** What is kept of a file that is part of a package. */
-export interface FileJournal {
-  /** So an earlier run brought it, and the cluster lists it like that. */
-  readonly stored: FileRecord | undefined
-  /** A dead run had begun to bring that, and it may still arrive `until` then, in milliseconds since 1970. */
-  readonly late: { readonly file: FileRecord; readonly until: number } | undefined
-  /** Bytes are about to go out in a single request. */
-  readonly begun: (file: FileRecord) => Effect.Effect<void>
-  /** They go out again, and until then, in milliseconds since 1970, those of before or these may arrive. */
-  readonly repeated: (until: number) => Effect.Effect<void>
-  /** The cluster has it. */
-  readonly arrived: (file: FileRecord) => Effect.Effect<void>
-}
-
-/** Tells that something is waited for. */
-export const waitingOf = (path: string, emit: (event: UploadEvent) => void): Waiting => (until) =>
-  Effect.sync(() => emit({ _tag: "Waiting", path, until: new Date(until) }))
-
-/**
- * Uploads one file in the slots that a whole upload shares. `endLeft` ends what earlier runs left for its path, where it
- * goes by one request: else that is taken up. `journal` is for a file whose session, if any, is not all that is kept of
- * it.
- */
-export const uploadInSlots = (
-  slots: Slots,
-  source: Source,
-  path: ImageStorePath,
-  options: UploadOptions,
-  emit: (event: UploadEvent) => void,
-  endLeft: Effect.Effect<void, FabricError | JournalError, FabricClient | UploadJournal> = Effect.void,
-  journal?: FileJournal,
-): Effect.Effect<FileSummary, UploadError, FabricClient | UploadJournal> =>
-  withSource(source, (open) =>
+/** Uploads one file in the slots that a whole upload shares. */
+export const uploadInSlots = (task: FileTask): Effect.Effect<FileSummary, UploadError, Env> =>
+  withSource(task.source, (source) =>
     Effect.clockWith((clock) => {
-      const upload = new FileUpload(slots, open, path, options, emit, endLeft, journal, clock)
-      return Effect.map(upload.run, () => upload.done())
+      const upload = new FileUpload(task, source, clock)
+      return Effect.map(upload.run, () => upload.end())
     }))
-
-type Env = FabricClient | UploadJournal
 
 const isTooLarge = (error: UploadError): error is FabricError =>
   error._tag === "FabricError" && error.reason._tag === "Rejected" && error.reason.status === 413
@@ -221,36 +133,23 @@ class FileUpload {
   readonly #source: OpenSource
   readonly #path: ImageStorePath
   readonly #options: UploadOptions
-  readonly #emit: (event: UploadEvent) => void
+  readonly #emit: Emit<UploadEvent>
   readonly #endLeft: Effect.Effect<void, FabricError | JournalError, Env>
   readonly #journal: FileJournal | undefined
   readonly #clock: Clock.Clock
-  readonly #begun: number
+  readonly #progress: FileProgress
   readonly #patience: Patience
   #chunkSize: number
   /** Bytes of the chunks that the file went in, or came in. */
-  #grid = 0
-  #sent = 0
-  #resumed = 0
-  #there = 0
-  #retries = 0
+  #usedChunkSize = 0
   /** Single requests that went out. */
   #puts = 0
-  #told = false
-  /** Bytes that are out of the requests under way, by where in the file these begin. */
-  readonly #out = new Map<number, number>()
-  #lastTold = 0
   /** SHA-256 of what was read, by its range. */
   readonly #hashes = new Map<string, string>()
 
   constructor(
-    slots: Slots,
+    { emit, endLeft = Effect.void, journal, options, path, slots }: FileTask,
     source: OpenSource,
-    path: ImageStorePath,
-    options: UploadOptions,
-    emit: (event: UploadEvent) => void,
-    endLeft: Effect.Effect<void, FabricError | JournalError, Env>,
-    journal: FileJournal | undefined,
     clock: Clock.Clock,
   ) {
     this.#slots = slots
@@ -261,15 +160,20 @@ class FileUpload {
     this.#endLeft = endLeft
     this.#journal = journal
     this.#clock = clock
-    this.#begun = clock.unsafeCurrentTimeMillis()
+    this.#progress = new FileProgress(
+      { path, size: source.size, concurrency: () => slots.limit },
+      emit,
+      clock,
+    )
     this.#chunkSize = Math.min(options.chunkSize ?? uploadDefaults.chunkSize, slots.largest)
+    const now = clock.unsafeCurrentTimeMillis()
     this.#patience = new Patience(
       (options.patience ?? uploadDefaults.patience) * 1000,
-      this.#begun,
+      now,
       (error) => this.#retried(error),
       slots.pulse,
     )
-    this.#patience.note(this.#begun)
+    this.#patience.note(now)
   }
 
   get run(): Effect.Effect<void, UploadError, Env> {
@@ -290,8 +194,7 @@ class FileUpload {
     const hashes = Effect.forEach(chunksOf(size, stored.chunkSize), (range) => this.#hash(range))
     return Effect.map(hashes, (hashes) => {
       if (hashOfChunks(hashes) !== stored.hash) return false
-      this.#resumed = size
-      this.#started(undefined)
+      this.#progress.start(undefined, size)
       return true
     })
   }
@@ -300,10 +203,10 @@ class FileUpload {
   #record(journal: FileJournal): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { size } = this.#source
-      const hashes = chunksOf(size, this.#grid).map((range) => this.#hashes.get(keyOf(range)))
+      const hashes = chunksOf(size, this.#usedChunkSize).map((range) => this.#hashes.get(keyOf(range)))
       return hashes.includes(undefined) ? Effect.void : journal.arrived({
         size,
-        chunkSize: this.#grid,
+        chunkSize: this.#usedChunkSize,
         hash: hashOfChunks(hashes as ReadonlyArray<string>),
       })
     })
@@ -315,7 +218,7 @@ class FileUpload {
     if (journal === undefined) return Effect.void
     return Effect.zipRight(
       this.#untilQuiet(hash),
-      Effect.suspend(() => journal.begun({ size: this.#source.size, chunkSize: this.#grid, hash })),
+      Effect.suspend(() => journal.begun({ size: this.#source.size, chunkSize: this.#usedChunkSize, hash })),
     )
   }
 
@@ -342,24 +245,15 @@ class FileUpload {
   }
 
   /** Tells that the file is there. */
-  done(): FileSummary {
-    const summary: FileSummary = {
-      path: this.#path,
-      size: this.#source.size,
-      sent: this.#sent,
-      resumed: this.#resumed,
-      retries: this.#retries,
-      seconds: (this.#clock.unsafeCurrentTimeMillis() - this.#begun) / 1000,
-    }
-    this.#emit({ _tag: "FileUploaded", ...summary })
-    return summary
+  end(): FileSummary {
+    return this.#progress.end()
   }
 
   /** Small files, and all on Linux: one request, which may be repeated without harm. */
   get #byRequest(): Effect.Effect<void, FabricError | SourceError, FabricClient> {
     const { bytes, check, size } = this.#source
-    this.#started(undefined)
-    this.#grid = this.#chunkSize
+    this.#progress.start(undefined)
+    this.#usedChunkSize = this.#chunkSize
     const sent = bytes !== undefined
       // What is at hand cannot change.
       ? this.#slots.use(this.#sendBytes(bytes))
@@ -373,13 +267,13 @@ class FileUpload {
           : this.#slots.useBuffer(this.#chunkSize, (buffer) => this.#sendPieces(buffer)),
         check,
       )
-    return Effect.map(sent, () => this.#arrived(0, size))
+    return Effect.map(sent, () => this.#progress.arrive(0, size))
   }
 
   #sendBytes(bytes: Uint8Array): Effect.Effect<void, FabricError, FabricClient> {
     const sent = Effect.zipRight(this.#patience.progress, this.#patience.persist(this.#put(bytes)))
     if (this.#journal === undefined) return sent
-    this.#grid = Math.max(this.#chunkSize, bytes.length)
+    this.#usedChunkSize = Math.max(this.#chunkSize, bytes.length)
     return Effect.flatMap(this.#slots.hasher.sha256(bytes), (hash) => {
       this.#hashes.set(keyOf({ first: 0, last: bytes.length - 1 }), hash)
       return Effect.zipRight(this.#announce(hash), sent)
@@ -416,9 +310,9 @@ class FileUpload {
     return Effect.flatMap(
       secondsLeft(size <= this.#chunkSize ? CHUNK_TIMEOUT : commitTimeout(size)),
       (timeout) => {
-        this.#begin(0, size)
+        this.#progress.send(0, size)
         const put = putFileOnce(this.#path, body, timeout, {
-          out: (bytes) => size <= WORTH_TELLING ? undefined : this.#goOut(0, bytes),
+          out: (bytes) => size <= WORTH_TELLING ? undefined : this.#progress.goOut(0, bytes),
           over: (reason) =>
             reason === undefined
               ? this.#slots.succeeded()
@@ -436,7 +330,7 @@ class FileUpload {
     if (!this.#shrink(this.#source.size)) return refusal
     return Effect.flatMap(this.#patience.persist(hasUploadSessions), (has) => {
       if (!has) return takesNoChunks(refusal)
-      this.#retries++
+      this.#progress.retry()
       return this.#bySession
     })
   }
@@ -446,7 +340,11 @@ class FileUpload {
     const { name, size } = this.#source
     return Effect.scoped(Effect.gen(this, function* () {
       yield* this.#untilQuiet("")
-      yield* this.#reportStale
+      yield* reportStale(this.#path, {
+        deletes: this.#options.cleanStale === true,
+        patience: this.#patience,
+        emit: this.#emit,
+      })
       const inheritance: Inheritance = yield* inherit({
         path: this.#path,
         size,
@@ -457,15 +355,12 @@ class FileUpload {
         verify: (range, hash) => this.#isSame(range, hash),
       })
       if (inheritance._tag === "Done") {
-        this.#resumed = size
-        this.#grid = inheritance.own.entry.chunkSize
-        this.#started(inheritance.own.entry.sessionId)
+        this.#usedChunkSize = inheritance.own.entry.chunkSize
+        this.#progress.start(inheritance.own.entry.sessionId, size)
         return yield* endTaken(inheritance.own, this.#waiting)
       }
       const adopt = inheritance._tag === "Session" ? inheritance : undefined
-      this.#resumed = (adopt?.received ?? []).reduce((sum, range) => sum + sizeOf(range), 0)
-      this.#there = this.#resumed
-      this.#started(adopt?.own.entry.sessionId)
+      this.#progress.start(adopt?.own.entry.sessionId, bytesIn(adopt?.received ?? []))
       yield* transact(
         { path: this.#path, size },
         {
@@ -484,12 +379,10 @@ class FileUpload {
   /** Sends what is missing: first what nobody has begun, last what a dead run may still bring. */
   #send(work: ChunkWork, adopt: JournalEntry | undefined): Effect.Effect<void, UploadError, Env> {
     const adopted = adopt?.sessionId === work.sessionId ? adopt : undefined
-    this.#grid = adopted?.chunkSize ?? this.#chunkSize
-    const wanted = chunksOf(this.#source.size, this.#grid).filter((chunk) =>
-      work.missing.some((gap) => gap.first <= chunk.first && chunk.last <= gap.last)
-    )
+    this.#usedChunkSize = adopted?.chunkSize ?? this.#chunkSize
+    const wanted = chunksIn(chunksOf(this.#source.size, this.#usedChunkSize), work.missing)
     const begun = (range: ByteRange) => adopted?.hashes[range.first] !== undefined
-    this.#there = this.#source.size - wanted.reduce((sum, range) => sum + sizeOf(range), 0)
+    this.#progress.arrived = this.#source.size - bytesIn(wanted)
     return Effect.zipRight(
       Effect.forEach(
         [...wanted.filter((range) => !begun(range)), ...wanted.filter(begun)],
@@ -545,75 +438,30 @@ class FileUpload {
     )
   }
 
-  /** Told once, also where a file begins again in smaller requests. */
-  #started(sessionId: SessionId | undefined): void {
-    if (this.#told) return
-    this.#told = true
-    this.#emit({
-      _tag: "FileStarted",
-      path: this.#path,
-      size: this.#source.size,
-      sessionId,
-      resumed: this.#resumed,
-    })
-  }
-
-  /** A request for bytes of the file from `first` on goes out. */
-  #begin(first: number, size: number): void {
-    this.#sent += size
-    this.#out.delete(first)
-  }
-
-  #goOut(first: number, bytes: number): void {
-    this.#out.set(first, (this.#out.get(first) ?? 0) + bytes)
-    if (this.#clock.unsafeCurrentTimeMillis() - this.#lastTold >= TELL_EVERY) this.#progress()
-  }
-
-  #arrived(first: number, size: number): void {
-    this.#there += size
-    this.#out.delete(first)
-    this.#progress()
-  }
-
-  #progress(): void {
-    let underWay = 0
-    for (const bytes of this.#out.values()) underWay += bytes
-    this.#lastTold = this.#clock.unsafeCurrentTimeMillis()
-    this.#emit({
-      _tag: "BytesSent",
-      path: this.#path,
-      sent: this.#there,
-      underWay,
-      size: this.#source.size,
-      concurrency: this.#slots.limit,
-    })
-  }
-
   #retried(error: FabricError): Effect.Effect<void> {
     return Effect.sync(() => {
-      this.#retries++
       this.#slots.troubled()
-      this.#emit({ _tag: "Retried", path: this.#path, reason: error.message })
+      this.#progress.retry(error.message)
     })
   }
 
   get #waiting(): Waiting {
-    return waitingOf(this.#path, this.#emit)
+    return waitingEvent(this.#path, this.#emit)
   }
 
   get #hooks(): SessionHooks {
     return {
-      sending: (range) => Effect.sync(() => this.#begin(range.first, sizeOf(range))),
-      out: (range, bytes) => this.#goOut(range.first, bytes),
+      sending: (range) => Effect.sync(() => this.#progress.send(range.first, sizeOf(range))),
+      out: (range, bytes) => this.#progress.goOut(range.first, bytes),
       retried: (error) => this.#retried(error),
       unsettled: () => this.#slots.unsettled = true,
       waiting: this.#waiting,
       arrived: (range) =>
         Effect.sync(() => {
           this.#slots.succeeded()
-          this.#arrived(range.first, sizeOf(range))
+          this.#progress.arrive(range.first, sizeOf(range))
         }),
-      committing: Effect.sync(() => this.#emit({ _tag: "Committing", path: this.#path })),
+      committing: Effect.sync(() => this.#progress.commit()),
     }
   }
 
@@ -626,28 +474,5 @@ class FileUpload {
     if (tooLarge <= SMALLEST_CHUNK) return false
     this.#chunkSize = this.#slots.largest = Math.max(Math.ceil(tooLarge / 2), SMALLEST_CHUNK)
     return true
-  }
-
-  /** Machines of CI have no journal of earlier runs, but the cluster knows the sessions of a path. */
-  get #reportStale(): Effect.Effect<void, FabricError | JournalError, Env> {
-    return Effect.gen(this, function* () {
-      const { now, sessions } = yield* this.#patience.persist(getSessionsAndTime({ path: this.#path }))
-      if (now === undefined || sessions.length === 0) return
-      const recorded = new Set(
-        (yield* Effect.flatMap(UploadJournal, ({ entries }) => entries)).map(({ sessionId }) => sessionId),
-      )
-      for (const { modified, sessionId } of sessions) {
-        if (recorded.has(sessionId) || now.getTime() - modified.getTime() < STALE_AFTER) continue
-        const deleted = this.#options.cleanStale === true
-        if (deleted) {
-          yield* Effect.catchIf(
-            deleteUploadSession({ sessionId }),
-            (error) => error.isNotFound,
-            () => Effect.void,
-          )
-        }
-        this.#emit({ _tag: "StaleSession", path: this.#path, sessionId, modified, deleted })
-      }
-    })
   }
 }

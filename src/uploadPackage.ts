@@ -16,6 +16,7 @@ import { type ApplicationPackage, readApplication } from "./applicationManifest.
 import { beginPackage } from "./beginPackage.ts"
 import { codeOf } from "./codeOf.ts"
 import { compressionsOf, compressPackage } from "./compressPackage.ts"
+import { type Emit, eventStream } from "./eventStream.ts"
 import type { FabricClient } from "./FabricClient.ts"
 import { withHeartbeat } from "./heartbeat.ts"
 import { hasUploadSessions } from "./ImageStore.ts"
@@ -28,11 +29,11 @@ import { MARKER, type PackagePlan, planPackage } from "./packagePlan.ts"
 import { PackageUpload } from "./PackageUpload.ts"
 import { Slots } from "./Slots.ts"
 import { SourceError } from "./UploadEvent.ts"
-import { told, uploadDefaults, validated, waitingOf } from "./uploadFile.ts"
 import type { UploadJournal } from "./UploadJournal.ts"
+import { uploadDefaults, validateUpload } from "./uploadOptions.ts"
+import { waitingEvent } from "./waiting.ts"
 import { openArchive } from "./zipArchive.ts"
 
-type Emit = (event: PackageEvent) => void
 type Env = FabricClient | UploadJournal
 
 /**
@@ -51,19 +52,19 @@ export const uploadPackage = (
   path?: string,
   options: PackageOptions = {},
 ): Stream.Stream<PackageEvent, PackageUploadError, Env> =>
-  told((emit: Emit) => Effect.scoped(run(resolve(source), path, options, emit)))
+  eventStream((emit) => Effect.scoped(run(resolve(source), path, options, emit)))
 
 const run = (
   source: string,
   path: string | undefined,
   options: PackageOptions,
-  emit: Emit,
+  emit: Emit<PackageEvent>,
 ): Effect.Effect<void, PackageUploadError, Env | Scope.Scope> =>
   Effect.gen(function* () {
     const begun = yield* Clock.currentTimeMillis
     const found = yield* openPackage(source, options)
     const destination = path ?? (found.packed ? basename(source, extname(source)) : basename(source))
-    yield* validated(destination, options)
+    yield* validateUpload(destination, options)
     const { application, plan } = yield* prepare(found.content, destination, options, emit)
 
     const { chunkSize = uploadDefaults.chunkSize, concurrency = uploadDefaults.concurrency } = options
@@ -78,7 +79,7 @@ const run = (
         lookAfter: chunkSize * concurrency / 2,
       },
       options.patience ?? uploadDefaults.patience,
-      waitingOf(destination, emit),
+      waitingEvent(destination, emit),
       upload.look,
     )
     emit({
@@ -137,7 +138,7 @@ const prepare = (
   content: PackageContent,
   destination: string,
   options: PackageOptions,
-  emit: Emit,
+  emit: Emit<PackageEvent>,
 ): Effect.Effect<
   { readonly application: ApplicationPackage; readonly plan: PackagePlan },
   PackageUploadError,
@@ -187,7 +188,7 @@ const undoing = <A, E>(
   bring: Effect.Effect<A, E, Env>,
   journal: PackageJournal,
   path: string,
-  emit: Emit,
+  emit: Emit<PackageEvent>,
 ): Effect.Effect<A, E, Env> => {
   const left = (problem: string) => new PackageError({ source: path, problems: [problem] })
   const inTime = <A, E>(effect: Effect.Effect<A, E, FabricClient>) =>

@@ -6,6 +6,8 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { Emit } from "./eventStream.ts"
+import type { UploadEvent } from "./UploadEvent.ts"
 
 /** Hears until when is waited at the most. */
 export type Waiting = (until: number) => Effect.Effect<void>
@@ -17,3 +19,7 @@ export const waitUntil = (time: number, waiting: Waiting = () => Effect.void): E
     (now) =>
       time > now ? Effect.zipRight(waiting(time), Effect.sleep(Duration.millis(time - now))) : Effect.void,
   )
+
+/** Says so by an event of an upload to `path`. */
+export const waitingEvent = (path: string, emit: Emit<UploadEvent>): Waiting => (until) =>
+  Effect.sync(() => emit({ _tag: "Waiting", path, until: new Date(until) }))

@@ -5,21 +5,19 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
-import * as Schema from "effect/Schema"
 import * as Cause from "effect/Cause"
 import type { Taken } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
 import { withHeartbeat } from "./heartbeat.ts"
-import { ImageStorePath } from "./ImageStorePath.ts"
+import { problemOfPath } from "./ImageStorePath.ts"
 import type { JournalError } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
 import { refuseParams } from "./makeOperation.ts"
 import { type Broken, OpenSession, type SessionHooks } from "./OpenSession.ts"
 import { Patience } from "./Patience.ts"
-import { chunksOf, missingChunks, sizeOf } from "./ranges.ts"
+import { bytesIn, chunksOf, missingChunks } from "./ranges.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"
 
@@ -114,17 +112,16 @@ export const withUploadSession = <A, E, R>(
     transact(options, { source: "", chunkSize: () => undefined, hooks: quiet, restart: restartOnce }, use),
   )
 
-const decodePath = Schema.decodeUnknownEither(ImageStorePath)
-
 const sessionCanHold = (
   { path, size }: TransactionOptions,
 ): Effect.Effect<void, FabricError, FabricClient> => {
-  const field = Either.isLeft(decodePath(path)) ? "path" : "size"
-  if (field === "size" && Number.isSafeInteger(size) && size >= 1) return Effect.void
-  const issue = field === "path"
-    ? "no path that the image store can hold"
-    : `expected whole bytes, at least 1, got ${size}; write an empty file with putFile`
-  return refuseParams({ name: "UploadFileChunk", action: "open an upload session" }, field, issue)
+  const refuse = (field: string, issue: string) =>
+    refuseParams({ name: "UploadFileChunk", action: "open an upload session" }, field, issue)
+  const problem = problemOfPath(path)
+  if (problem !== undefined) return refuse("path", problem)
+  return Number.isSafeInteger(size) && size >= 1
+    ? Effect.void
+    : refuse("size", `expected whole bytes, at least 1, got ${size}; write an empty file with putFile`)
 }
 
 /** {@link withUploadSession} with all that an upload of a file needs. */
@@ -252,7 +249,7 @@ const rounds = <A, E, R>(
         if (outcome === "poisoned") return { _tag: "Poisoned" }
         missing = yield* session.expected
       }
-      const bytes = missing.reduce((sum, range) => sum + sizeOf(range), 0)
+      const bytes = bytesIn(missing)
       idle = bytes < least ? 0 : idle + 1
       least = Math.min(least, bytes)
       if (idle >= MOST_ROUNDS) return { _tag: "Poisoned" }

@@ -21,7 +21,8 @@ import { hasUploadSessions } from "../ImageStore.ts"
 import type { PackageEvent, PackageUploadError } from "../PackageEvent.ts"
 import { UploadDeadline } from "../UploadDeadline.ts"
 import { SourceError } from "../UploadEvent.ts"
-import { uploadFile, validated } from "../uploadFile.ts"
+import { uploadFile } from "../uploadFile.ts"
+import { LARGEST_CHUNK, MOST_CONCURRENCY, SMALLEST_CHUNK, validateUpload } from "../uploadOptions.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { uploadPackage } from "../uploadPackage.ts"
 import { aftermath, type Facts, half, type Job, leftOf, remains, reminder } from "./aftermath.ts"
@@ -36,11 +37,6 @@ import { readSize, readTime } from "./quantities.ts"
 import { Sessions } from "./Sessions.ts"
 import { viewOf } from "./uploadView.ts"
 import { describe, nextOf, type Summary, tell } from "./uploadWords.ts"
-
-/** Smaller ones make a request of next to nothing. */
-const SMALLEST_CHUNK = 64 * 1024
-const LARGEST_CHUNK = 2 ** 30
-const MOST_REQUESTS = 256
 
 interface Params {
   readonly source: string
@@ -81,8 +77,8 @@ const planOf = (params: Params): Effect.Effect<Plan, CliError | SourceError> =>
   Effect.gen(function* () {
     const { compress, concurrency, source: given } = params
     const source = basename(resolve(given))
-    if (concurrency !== undefined && (concurrency < 1 || concurrency > MOST_REQUESTS)) {
-      return yield* CliError.usage(`--concurrency goes from 1 to ${MOST_REQUESTS}, not ${concurrency}`)
+    if (concurrency !== undefined && (concurrency < 1 || concurrency > MOST_CONCURRENCY)) {
+      return yield* CliError.usage(`--concurrency goes from 1 to ${MOST_CONCURRENCY}, not ${concurrency}`)
     }
     const chunk = params["chunk-size"]
     const chunkSize = chunk === undefined ? undefined : yield* readSize("chunk-size", chunk)
@@ -147,7 +143,7 @@ const run = (
   Effect.gen(function* () {
     const { json, note, result } = yield* Output
     const { origins } = yield* FabricClient
-    if (plan.destination !== undefined) yield* validated(plan.destination, {})
+    if (plan.destination !== undefined) yield* validateUpload(plan.destination, {})
     const progress = new Progress(() => sessions.quietAt)
     const view = yield* viewOf(progress)
     const facts: Facts = { sessions, origins, planned: undefined }
