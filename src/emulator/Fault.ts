@@ -105,7 +105,7 @@ export const Fault: Constructors = {
     ),
   error: (code, message) => answer(Reply.error(failure(code, message))),
   answer: (raw) => answer({ reason: "", headers: {}, body: "", ...raw }),
-  certificateRequired: answer({ status: 403, reason: "Client certificate required", headers: {}, body: "" }),
+  certificateRequired: answer(Reply.certificateRequired),
   dropAnswer: { _tag: "DropAnswer" },
   refuse: { _tag: "Refuse" },
   reset: { _tag: "Reset" },

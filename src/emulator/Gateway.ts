@@ -40,6 +40,8 @@ export interface Settings {
   /** The newest `api-version`. */
   readonly newest: number
   readonly clusterId: string | undefined
+  /** Whether a bearer token is taken; `undefined`: nobody is asked for one. */
+  readonly takes: ((token: string) => boolean) | undefined
   readonly capacity: number
   /** Milliseconds. */
   readonly latency: number
@@ -99,7 +101,7 @@ export class Gateway {
     const found = Route.match(head.method, head.target, this.routeOptions)
     const route = Route.isRoute(found) ? found : undefined
     const contentRange = this.contentRange(route, head)
-    const refusal = route === undefined ? found as Reply.Reply : this.refusal(head, contentRange)
+    const refusal = route === undefined ? found as Reply.Reply : this.refusal(head, route, contentRange)
     const fault = this.injectedFor(head.host, route) ?? this.planned(head.host, route, contentRange)
     return new Exchange(this, head, route, contentRange ?? ContentRange.absent, refusal, fault, now)
   }
@@ -107,9 +109,10 @@ export class Gateway {
   /** What the gateway refuses before it reads a body, in its order. */
   private refusal(
     head: RequestHead,
+    route: Route.Route,
     contentRange: ContentRange.ContentRange | undefined,
   ): Reply.Reply | undefined {
-    const { clusterId, os } = this.settings
+    const { clusterId, os, takes } = this.settings
     if (clusterId !== undefined) {
       // Windows knows this name in one spelling only.
       const named = os === "linux"
@@ -118,6 +121,9 @@ export class Gateway {
       if (named !== undefined && named.toLowerCase() !== clusterId.toLowerCase()) {
         return Reply.error(ErrorCode.accessDenied)
       }
+    }
+    if (takes !== undefined && route.operation !== "GetAadMetadata" && !takes(tokenOf(head))) {
+      return Reply.certificateRequired
     }
     if (contentRange === undefined) return Reply.error(ErrorCode.rangeNotSatisfiable)
   }
@@ -160,4 +166,10 @@ export class Gateway {
       opens: chunk && this.state.sessions.get(sessionIdOf(route.query) ?? "") === undefined,
     })
   }
+}
+
+/** The gateway takes what comes after `Bearer` and one character, whatever that is (protocol.md 6). */
+const tokenOf = ({ rawHeaders }: RequestHead): string => {
+  const credentials = headerOf(rawHeaders, "authorization") ?? ""
+  return credentials.startsWith("Bearer") ? credentials.slice("Bearer ".length) : ""
 }

@@ -35,6 +35,11 @@ export interface EmulatorOptions {
   /** What `GetAadMetadata` tells of the cluster's Entra application. Default: the cluster has none. */
   readonly aad?: AadMetadata
   /**
+   * The bearer token that callers have to show, or which ones will do: without, it is 403 with an empty body for all
+   * but `GetAadMetadata` (protocol.md 6). Default: nobody has to show any.
+   */
+  readonly token?: string | ((token: string) => boolean)
+  /**
    * The manifest's `ImageStoreConnectionString`. With anything but `fabric:ImageStore` there is no image store
    * service, and its operations answer 404 `FABRIC_E_SERVICE_DOES_NOT_EXIST` (protocol.md 6).
    */

@@ -39,6 +39,14 @@ export const emptyNotFound: Reply = { status: 404, reason: "Not Found", headers:
 /** A 404 without any headers: listings, and addresses that no handler owns. */
 export const bareNotFound: Reply = { ...emptyNotFound, headers: NO_HEADERS }
 
+/** What secured clusters say to whom they do not know (protocol.md 6). */
+export const certificateRequired: Reply = {
+  status: 403,
+  reason: "Client certificate required",
+  headers: NO_HEADERS,
+  body: "",
+}
+
 /** What the Windows listener itself answers to a request that it cannot take (protocol.md 5). */
 export const listenerBadRequest: Reply = {
   status: 400,

@@ -27,7 +27,7 @@ export const defaults: Required<
 export const makeGateway = (options: EmulatorOptions): Effect.Effect<Gateway, never, Scope.Scope> =>
   Effect.gen(function* () {
     const os = options.os ?? "windows"
-    const { data } = options
+    const { data, token } = options
     const storage = data === undefined ? Content.memory : yield* Effect.acquireRelease(
       Effect.sync(() => openDataFolder(data, os)),
       (folder) => Effect.sync(() => folder.close()),
@@ -45,6 +45,7 @@ export const makeGateway = (options: EmulatorOptions): Effect.Effect<Gateway, ne
       },
       newest: Number.parseFloat(version),
       clusterId: options.clusterId,
+      takes: typeof token === "string" ? (shown) => shown === token : token,
       capacity: options.capacity ?? Infinity,
       latency: Duration.toMillis(options.latency ?? 0),
       bandwidth: options.bandwidth ?? Infinity,
