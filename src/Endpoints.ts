@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type * as Option from "effect/Option"
+import type { Entra } from "./entra.ts"
 
 /** One gateway. */
 export interface Endpoint {
@@ -14,6 +16,8 @@ export interface Endpoint {
   readonly port: number
   /** Whether its session routes exist; `undefined` until that is known. */
   sessions: boolean | undefined
+  /** The application in Entra ID by which it knows users, if any; `undefined` until it was asked. */
+  entra: Option.Option<Entra> | undefined
 }
 
 /** The gateways in turn. A good one is kept; one that fails makes room for the next. */
@@ -30,6 +34,7 @@ export class Endpoints {
         hostname: url.hostname,
         port,
         sessions: undefined,
+        entra: undefined,
       }
     })
   }

@@ -15,11 +15,13 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import { reasonOfAnswer, reasonOfNoAnswer } from "./answers.ts"
+import { type Credentials, entraHint, reasonOfAnswer, reasonOfNoAnswer } from "./answers.ts"
 import { AttemptWatch } from "./AttemptWatch.ts"
+import { BearerToken } from "./BearerToken.ts"
 import { ClusterHttpClient } from "./ClusterHttpClient.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { type Endpoint, Endpoints } from "./Endpoints.ts"
+import { AAD_METADATA, type Entra, readEntra } from "./entra.ts"
 import {
   type Answer,
   bodySize,
@@ -67,7 +69,8 @@ export class FabricClient extends Base {
       Effect.gen(function* () {
         const config = yield* FabricConfig
         const deadlines = yield* Effect.acquireRelease(Effect.sync(() => new Deadlines()), (all) => all.close)
-        return makeClient(config, exchange(yield* HttpClient.HttpClient), deadlines)
+        const token = Option.isNone(config.token) ? undefined : yield* BearerToken.make(config.token.value)
+        return makeClient(config, exchange(yield* HttpClient.HttpClient), deadlines, token)
       }),
     )
 
@@ -81,7 +84,12 @@ export class FabricClient extends Base {
     )
 }
 
-const makeClient = (config: FabricConfig["Type"], send: Exchange, deadlines: Deadlines): Shape => {
+const makeClient = (
+  config: FabricConfig["Type"],
+  send: Exchange,
+  deadlines: Deadlines,
+  token: BearerToken | undefined,
+): Shape => {
   const endpoints = new Endpoints(config.endpoints)
   const known = {
     origins: config.endpoints.map(({ origin }) => origin),
@@ -95,7 +103,12 @@ const makeClient = (config: FabricConfig["Type"], send: Exchange, deadlines: Dea
     grace: Duration.toMillis(config.grace),
     total: Option.match(config.totalTimeout, { onNone: () => Infinity, onSome: Duration.toMillis }),
     finishes: true,
-    certified: Option.isSome(config.clientCertificate),
+    token,
+    credentials: token !== undefined
+      ? "token"
+      : Option.isSome(config.clientCertificate)
+      ? "certificate"
+      : "none",
     deadlines,
     endpoints,
   }
@@ -121,8 +134,9 @@ interface Cluster {
   readonly total: number
   /** Whether interruption waits for what must not be cut off. */
   readonly finishes: boolean
-  /** A client certificate was given. */
-  readonly certified: boolean
+  /** What each request shows, where the cluster knows its users by that. */
+  readonly token: BearerToken | undefined
+  readonly credentials: Credentials
   readonly deadlines: Deadlines
   readonly endpoints: Endpoints
 }
@@ -150,6 +164,10 @@ class Call<A> {
   #attempts = 0
   /** An earlier attempt was written to a connection, so it may have worked, whatever came back. */
   #mayHaveWorked = false
+  /** The token that was shown last, as it stands in the header. */
+  #authorization: string | undefined
+  /** The cluster has refused a token before, and was shown another, or there was none. */
+  #renewed = false
 
   constructor(
     cluster: Cluster,
@@ -169,6 +187,27 @@ class Call<A> {
   }
 
   attempt(): Effect.Effect<A, FabricError> {
+    const { token } = this.#cluster
+    if (token === undefined) return this.#send()
+    const ready = token.ready(this.#clock.unsafeCurrentTimeMillis())
+    if (ready !== undefined) return this.#send(ready)
+    return Effect.matchEffect(this.#soon(token.get), {
+      onSuccess: (authorization) => this.#send(authorization),
+      onFailure: (reason) => this.#fail(this.#cluster.endpoints.current, reason),
+    })
+  }
+
+  /** Waits for a token no longer than the call may take. */
+  #soon(token: Effect.Effect<string, NoAnswer>): Effect.Effect<string, FabricErrorReason> {
+    const reasoned = Effect.mapError(token, reasonOfNoAnswer)
+    const left = this.#end - this.#clock.unsafeCurrentTimeMillis()
+    return left === Infinity ? reasoned : Effect.timeoutFail(reasoned, {
+      duration: Math.max(left, 0),
+      onTimeout: (): FabricErrorReason => ({ _tag: "TimedOut", seconds: this.#cluster.total / 1000 }),
+    })
+  }
+
+  #send(authorization?: string): Effect.Effect<A, FabricError> {
     const { deadlines, endpoints, finishes, grace, send } = this.#cluster
     const { method, uninterruptible } = this.#operation
     const { body, follower } = this.#request
@@ -176,6 +215,7 @@ class Call<A> {
     const left = this.#end - this.#clock.unsafeCurrentTimeMillis()
     const timeout = Math.max(1, Math.min(this.#timeout, Math.ceil(left / 1000)))
     const patience = timeout * 1000 + grace
+    this.#authorization = authorization
     this.#attempts++
     this.#observer.attempt(endpoint, this.#attempts, () => this.#clock.unsafeCurrentTimeNanos())
     const watch = new AttemptWatch(
@@ -218,20 +258,75 @@ class Call<A> {
       "X-ServiceFabricClientType": "EffectClientlib",
     }
     // Most calls have no more: spreading nothing still costs.
-    return this.#request.headers === undefined && this.#observer.headers === undefined
-      ? headers
-      : { ...this.#request.headers, ...headers, ...this.#observer.headers }
+    const all: Record<string, string> =
+      this.#request.headers === undefined && this.#observer.headers === undefined
+        ? headers
+        : { ...this.#request.headers, ...headers, ...this.#observer.headers }
+    if (this.#authorization !== undefined) all["Authorization"] = this.#authorization
+    return all
   }
 
   #answered(endpoint: Endpoint, answer: Answer): Effect.Effect<A, FabricError> {
     if (!isSuccess(answer)) {
       const missing = this.#operation.bareNotFound === true && answer.status === 404 && answer.text === ""
-      return this.#failed(endpoint, missing ? NOT_FOUND : this.#reasonOf(answer))
+      const reason = missing ? NOT_FOUND : this.#reasonOf(answer)
+      return meansStranger(reason) ? this.#refused(endpoint, reason) : this.#failed(endpoint, reason)
     }
     if (this.#operation.usesSessions) endpoint.sessions = true
     const value = this.#operation.read(answer)
     if (Either.isRight(value)) return this.#succeed(value.right, answer.status)
     return this.#fail(endpoint, { _tag: "Malformed", status: answer.status, detail: value.left })
+  }
+
+  /** The cluster does not know the caller, and has done nothing: with a newer token it may, once. */
+  #refused(endpoint: Endpoint, reason: FabricErrorReason): Effect.Effect<A, FabricError> {
+    const { token } = this.#cluster
+    const refused = this.#authorization
+    if (token === undefined || refused === undefined || this.#renewed) return this.#unknown(endpoint, reason)
+    this.#renewed = true
+    return Effect.matchEffect(this.#soon(token.renew(refused)), {
+      onSuccess: (renewed) => renewed === refused ? this.#unknown(endpoint, reason) : this.#send(renewed),
+      onFailure: (failure) => {
+        if (failure._tag !== "Unreachable") return this.#fail(endpoint, failure)
+        if (reason._tag !== "Unauthenticated") return this.#unknown(endpoint, reason)
+        const hint = `${reason.hint}; no other is to be had: ${failure.detail}`
+        return this.#unknown(endpoint, { ...reason, hint })
+      },
+    })
+  }
+
+  /** Over TLS, where credentials can be given, the cluster is asked which they are. */
+  #unknown(endpoint: Endpoint, reason: FabricErrorReason): Effect.Effect<A, FabricError> {
+    if (
+      reason._tag !== "Unauthenticated" || reason.status !== 403 || !endpoint.origin.startsWith("https:")
+    ) return this.#failed(endpoint, reason)
+    return Effect.flatMap(this.#entra(endpoint), (entra) =>
+      this.#fail(
+        endpoint,
+        Option.isNone(entra)
+          ? reason
+          : { ...reason, hint: entraHint(reason.hint, this.#cluster.credentials, entra.value) },
+      ))
+  }
+
+  /** What an endpoint tells of Entra ID is remembered. */
+  #entra(endpoint: Endpoint): Effect.Effect<Option.Option<Entra>> {
+    if (endpoint.entra !== undefined) return Effect.succeed(endpoint.entra)
+    const { deadlines, send } = this.#cluster
+    return Effect.match(
+      send({
+        method: "GET",
+        origin: endpoint.origin,
+        target: AAD_METADATA,
+        // Whoever asks for credentials here is not shown any.
+        headers: {},
+        body: undefined,
+      }, new AttemptWatch(deadlines, this.#clock, ENTRA_PATIENCE, this.#end, 0)),
+      {
+        onFailure: () => Option.none(),
+        onSuccess: (answer) => answer.status === 200 ? endpoint.entra = readEntra(answer) : Option.none(),
+      },
+    )
   }
 
   /** What a failed attempt leads to: an error, another attempt, or a success after all. */
@@ -329,7 +424,7 @@ class Call<A> {
   }
 
   #reasonOf(answer: Answer): FabricErrorReason {
-    return reasonOfAnswer(answer, this.#clock.unsafeCurrentTimeMillis(), this.#cluster.certified)
+    return reasonOfAnswer(answer, this.#clock.unsafeCurrentTimeMillis(), this.#cluster.credentials)
   }
 
   #succeed(value: A, status: number): Effect.Effect<A> {
@@ -353,6 +448,9 @@ class Call<A> {
   }
 }
 
+/** An error is not held back longer for the sake of its hint, in milliseconds. */
+const ENTRA_PATIENCE = 10_000
+
 const NOT_FOUND: FabricErrorReason = { _tag: "Rejected", status: 404, code: "NotFound", detail: "" }
 
 /** The order is that of the REST reference: `api-version`, the operation's own, `timeout`. */
@@ -372,6 +470,10 @@ const isSuccess = ({ status, unsent }: Answer): boolean => !unsent && (status ==
 const leavesEndpoint = (reason: FabricErrorReason): boolean =>
   reason._tag === "Unreachable" ||
   (reason._tag === "Rejected" && (reason.status === 502 || reason.status === 503))
+
+/** A proxy in front of the gateway may say it with a body. */
+const meansStranger = (reason: FabricErrorReason): boolean =>
+  reason._tag === "Unauthenticated" || (reason._tag === "Rejected" && reason.status === 401)
 
 const meansNoSessions = (reason: FabricErrorReason): boolean =>
   reason._tag === "Rejected" && reason.status === 400 && reason.code === "E_INVALIDARG"

@@ -13,8 +13,10 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { readFile } from "node:fs/promises"
+import { readToken } from "./BearerToken.ts"
 import { parseEndpoint } from "./endpoint.ts"
 import { parseThumbprint, type ServerCertificate } from "./ServerCertificate.ts"
+import { tokenCommand, tokenFile } from "./tokenSources.ts"
 import { tolerant } from "./tolerant.ts"
 
 /** How failed attempts are repeated. Each repeat of an unreachable gateway goes to the next endpoint. */
@@ -48,6 +50,8 @@ interface Shape {
   /** PEM text of the certificates that may sign the gateway's. */
   readonly ca: Option.Option<string>
   readonly serverCertificate: ServerCertificate
+  /** Gives a token of Entra ID, as often as it is run. */
+  readonly token: Option.Option<Effect.Effect<Redacted.Redacted, unknown>>
 }
 
 /** Types that belong to {@link FabricConfig}. */
@@ -91,6 +95,16 @@ export declare namespace FabricConfig {
       /** Names that it may be for in place of the endpoint's host, if `ca` or the system vouches for it. */
       readonly commonNames?: ReadonlyArray<string> | undefined
     } | undefined
+    /**
+     * A token of Entra ID, for a cluster that knows its users by that; each request shows it, over `https://` only. An
+     * effect is run for the first request, again some minutes before the token expires (the `exp` of a JWT), and once
+     * more when the cluster refuses a token; it gets a minute, and one run is for all requests.
+     */
+    readonly token?:
+      | string
+      | Redacted.Redacted
+      | Effect.Effect<string | Redacted.Redacted, unknown>
+      | undefined
   }
 }
 
@@ -114,6 +128,7 @@ export class FabricConfig extends Base {
     clientCertificate: Option.none(),
     ca: Option.none(),
     serverCertificate: { thumbprints: [], commonNames: [] },
+    token: Option.none(),
   }
 
   /** A configuration in code. Fails with a `ConfigError` that names the option and what would be right. */
@@ -126,21 +141,26 @@ export class FabricConfig extends Base {
    * A configuration from Effect's `ConfigProvider`, by default the environment: `FABRIC_ENDPOINT` (several
    * with commas between), `FABRIC_TIMEOUT` (seconds), `FABRIC_CLIENT_CERT`, `FABRIC_CLIENT_KEY`,
    * `FABRIC_CA` (paths or PEM texts), `FABRIC_CLIENT_PFX` (a path, or Base64), `FABRIC_CLIENT_PASSPHRASE`,
-   * `FABRIC_SERVER_THUMBPRINT` and `FABRIC_SERVER_COMMON_NAME` (several with commas between). A variable that must
-   * not be read, as under Deno without `--allow-env`, counts as absent.
+   * `FABRIC_SERVER_THUMBPRINT` and `FABRIC_SERVER_COMMON_NAME` (several with commas between), and one of `FABRIC_TOKEN`,
+   * `FABRIC_TOKEN_FILE` (a path) and `FABRIC_TOKEN_COMMAND` (a command that prints the token, run without a shell:
+   * blanks part its words, quotes keep them together). A variable that must not be read, as under Deno without
+   * `--allow-env`, counts as absent.
    */
   static readonly layerConfig: Layer.Layer<FabricConfig, ConfigError.ConfigError> = Layer.effect(
     FabricConfig,
     Effect.flatMap(
       Effect.configProviderWith((provider) => tolerant(provider).load(variables)),
-      (options) => fromOptions(options, variableNames),
+      ({ tokenName, ...options }) => fromOptions(options, { ...variableNames, token: tokenName }),
     ),
   )
 }
 
 /** What each option is called where the user wrote it. */
 type Names = Readonly<
-  Record<"endpoints" | "timeout" | "cert" | "key" | "pfx" | "ca" | "thumbprints" | "commonNames", string>
+  Record<
+    "endpoints" | "timeout" | "cert" | "key" | "pfx" | "ca" | "thumbprints" | "commonNames" | "token",
+    string
+  >
 >
 
 const optionNames: Names = {
@@ -152,9 +172,10 @@ const optionNames: Names = {
   ca: "ca",
   thumbprints: "serverCertificate.thumbprints",
   commonNames: "serverCertificate.commonNames",
+  token: "token",
 }
 
-const variableNames: Names = {
+const variableNames: Omit<Names, "token"> = {
   endpoints: "FABRIC_ENDPOINT",
   timeout: "FABRIC_TIMEOUT",
   cert: "FABRIC_CLIENT_CERT",
@@ -171,7 +192,26 @@ const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
 const several = (name: string): Config.Config<ReadonlyArray<string>> =>
   Config.map(Config.string(name), (text) => text.split(","))
 
-const variables: Config.Config<FabricConfig.Options> = Config.all({
+const problem = (name: string, issue: string): ConfigError.ConfigError =>
+  ConfigError.InvalidData([name], issue)
+
+const invalid = (name: string, issue: string): Either.Either<never, ConfigError.ConfigError> =>
+  Either.left(problem(name, issue))
+
+/** The one of these that is set, with its name. */
+const tokenVariables: Config.Config<Pick<FabricConfig.Options, "token"> & { readonly tokenName: string }> =
+  Config.all({
+    FABRIC_TOKEN: optional(Config.redacted("FABRIC_TOKEN")),
+    FABRIC_TOKEN_FILE: optional(Config.map(Config.string("FABRIC_TOKEN_FILE"), tokenFile)),
+    FABRIC_TOKEN_COMMAND: optional(Config.map(Config.string("FABRIC_TOKEN_COMMAND"), tokenCommand)),
+  }).pipe(Config.mapOrFail((given) => {
+    const [first, second] = Object.entries(given).filter(([, token]) => token !== undefined)
+    return second === undefined
+      ? Either.right({ tokenName: first?.[0] ?? "FABRIC_TOKEN", token: first?.[1] })
+      : invalid(second[0], `gives a token, and so does ${first![0]}; one of them is enough`)
+  }))
+
+const variables: Config.Config<FabricConfig.Options & { readonly tokenName: string }> = Config.all({
   endpoints: several("FABRIC_ENDPOINT"),
   timeout: optional(Config.number("FABRIC_TIMEOUT")),
   cert: optional(Config.string("FABRIC_CLIENT_CERT")),
@@ -183,22 +223,18 @@ const variables: Config.Config<FabricConfig.Options> = Config.all({
     thumbprints: optional(several("FABRIC_SERVER_THUMBPRINT")),
     commonNames: optional(several("FABRIC_SERVER_COMMON_NAME")),
   }),
+  token: tokenVariables,
 }).pipe(
-  Config.map(({ cert, key, passphrase, pfx, ...rest }) => {
+  Config.map(({ cert, key, passphrase, pfx, token, ...rest }) => {
     // One without the other is refused below, by name.
     const pem = cert === undefined && key === undefined ? undefined : { cert: cert ?? "", key: key ?? "" }
     return {
       ...rest,
+      ...token,
       clientCertificate: pfx !== undefined ? { ...pem, pfx, passphrase } : pem && { ...pem, passphrase },
     }
   }),
 )
-
-const problem = (name: string, issue: string): ConfigError.ConfigError =>
-  ConfigError.InvalidData([name], issue)
-
-const invalid = (name: string, issue: string): Either.Either<never, ConfigError.ConfigError> =>
-  Either.left(problem(name, issue))
 
 const fromOptions = (
   options: FabricConfig.Options,
@@ -216,6 +252,23 @@ const fromOptions = (
       return yield* invalid(names.timeout, `expected whole seconds from 1 to 4294967295, got ${timeout}`)
     }
     const certificate = options.clientCertificate
+    const serverCertificate = yield* pins(options.serverCertificate, names)
+    const open = [first, ...others].find(({ protocol }) =>
+      protocol === "http:"
+    )
+    if (open !== undefined) {
+      const secured = [
+        ...(options.token === undefined ? [] : [names.token]),
+        ...(serverCertificate.thumbprints.length === 0 ? [] : [names.thumbprints]),
+        ...(serverCertificate.commonNames.length === 0 ? [] : [names.commonNames]),
+      ]
+      if (secured[0] !== undefined) {
+        return yield* invalid(
+          secured[0],
+          `it is for https:// only; at ${open.origin} everybody could read along, or answer`,
+        )
+      }
+    }
     return {
       endpoints: [first, ...others],
       timeout,
@@ -235,17 +288,35 @@ const fromOptions = (
           Redacted.make(reveal(text))),
       }),
       ca: options.ca === undefined ? defaults.ca : Option.some(yield* pem(names.ca, options.ca)),
-      serverCertificate: {
-        thumbprints: yield* Effect.forEach(options.serverCertificate?.thumbprints ?? [], (text) =>
-          Either.mapLeft(parseThumbprint(text), (issue) =>
-            problem(names.thumbprints, issue))),
-        commonNames: yield* Effect.forEach(options.serverCertificate?.commonNames ?? [], (text) =>
-          text.trim() === ""
-            ? invalid(names.commonNames, "expected names, but one is empty")
-            : Either.right(text.trim())),
-      },
+      serverCertificate,
+      token: options.token === undefined ? defaults.token : Option.some(yield* tokenOf(options.token, names)),
     }
   })
+
+const pins = (
+  given: FabricConfig.Options["serverCertificate"],
+  names: Names,
+): Effect.Effect<ServerCertificate, ConfigError.ConfigError> =>
+  Effect.all({
+    thumbprints: Effect.forEach(given?.thumbprints ?? [], (text) =>
+      Either.mapLeft(parseThumbprint(text), (issue) => problem(names.thumbprints, issue))),
+    commonNames: Effect.forEach(given?.commonNames ?? [], (text) =>
+      text.trim() === ""
+        ? invalid(names.commonNames, "expected names, but one is empty")
+        : Either.right(text.trim())),
+  })
+
+const tokenOf = (
+  token: NonNullable<FabricConfig.Options["token"]>,
+  names: Names,
+): Either.Either<Effect.Effect<Redacted.Redacted, unknown>, ConfigError.ConfigError> => {
+  if (Effect.isEffect(token)) return Either.right(Effect.map(token, hide))
+  const hidden = hide(token)
+  return Either.mapBoth(readToken(hidden), {
+    onLeft: (issue) => problem(names.token, issue),
+    onRight: () => Effect.succeed(hidden),
+  })
+}
 
 const keyPair = (certificate: NonNullable<FabricConfig.Options["clientCertificate"]>, names: Names) =>
   Effect.gen(function* () {
@@ -290,6 +361,9 @@ const duration = (
     Option.filter(Duration.decodeUnknown(input), () => typeof input !== "number" || input >= 0),
     () => problem(name, `expected a duration such as "5 seconds", got ${String(input)}`),
   )
+
+const hide = (secret: string | Redacted.Redacted): Redacted.Redacted =>
+  Redacted.isRedacted(secret) ? secret : Redacted.make(secret)
 
 const reveal = (secret: string | Redacted.Redacted): string =>
   Redacted.isRedacted(secret) ? Redacted.value(secret) : secret

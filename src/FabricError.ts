@@ -5,7 +5,7 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
-import { BODY_UNREADABLE } from "./NoAnswer.ts"
+import { BODY_UNREADABLE, NO_TOKEN } from "./NoAnswer.ts"
 
 /** Why an operation failed. Each reason has only the fields that are true of it. */
 export type FabricErrorReason =
@@ -164,7 +164,7 @@ export const arrivesUntil = (reason: FabricErrorReason, timeout: number, now: nu
 const FORBIDDEN = "NotCapable"
 
 /** Nobody answered, and nobody will: the next attempt meets the same. */
-const FINAL: ReadonlySet<string> = new Set([FORBIDDEN, BODY_UNREADABLE])
+const FINAL: ReadonlySet<string> = new Set([FORBIDDEN, BODY_UNREADABLE, NO_TOKEN])
 
 const NOT_FOUND_CODES: ReadonlySet<string> = new Set([
   "NotFound",
@@ -195,6 +195,7 @@ const explain = (reason: FabricErrorReason, operation: string): string => {
     case "InvalidParams":
       return `${reason.field}: ${reason.issue}`
     case "Unreachable":
+      if (reason.code === NO_TOKEN) return `there is no token to show: ${reason.detail}; nothing was sent`
       return `nobody answered (${reason.code}: ${reason.detail}); ` +
         (reason.code === FORBIDDEN
           ? "let the program use the network: deno run --allow-net"

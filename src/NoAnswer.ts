@@ -29,6 +29,8 @@ export const TLS_WANTED = "TLS_WANTED"
 
 /** The source of the body failed, or was of another size than announced. */
 export const BODY_UNREADABLE = "BODY_UNREADABLE"
+/** The token to show could not be got: nothing was sent. */
+export const NO_TOKEN = "NO_TOKEN"
 /** What came back on an endpoint that had answered before is no HTTP. */
 export const BAD_ANSWER = "BAD_ANSWER"
 /** The gateway's certificate is none of those that are pinned. */

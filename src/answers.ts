@@ -5,6 +5,7 @@
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { azCommand, type Entra, TOKEN_OPTIONS } from "./entra.ts"
 import type { Answer } from "./Exchange.ts"
 import type { FabricErrorReason } from "./FabricError.ts"
 import type { NoAnswer } from "./NoAnswer.ts"
@@ -19,17 +20,25 @@ const ErrorBody = Schema.parseJson(Schema.Struct({
 
 const readErrorBody = Schema.decodeUnknownOption(ErrorBody)
 
-/**
- * The reason behind an answer, got at `now`, that is not the success that was hoped for. `certified`: a client
- * certificate was given.
- */
-export const reasonOfAnswer = (answer: Answer, now: number, certified: boolean): FabricErrorReason => {
+/** How the cluster was to know the client. */
+export type Credentials = "none" | "certificate" | "token"
+
+/** The reason behind an answer, got at `now`, that is not the success that was hoped for. */
+export const reasonOfAnswer = (
+  answer: Answer,
+  now: number,
+  credentials: Credentials,
+): FabricErrorReason => {
   const { status, text, unsent } = answer
   if (status < 300) return { _tag: "Malformed", status, detail: unsent ? BEFORE_BODY : excerpt(text) }
   if (status < 400) return { _tag: "Malformed", status, detail: redirect(answer) }
   const error = readErrorBody(text)
   if ((status === 401 || status === 403) && Option.isNone(error) && ABOUT_CREDENTIALS.test(text)) {
-    return { _tag: "Unauthenticated", status, hint: status === 401 ? LOGIN : certified ? REFUSED : MISSING }
+    return {
+      _tag: "Unauthenticated",
+      status,
+      hint: credentials === "token" ? REFUSED_TOKEN : status === 401 ? LOGIN : HINTS[credentials],
+    }
   }
   const wish = retryAfter(answer, now)
   return {
@@ -58,6 +67,23 @@ const MISSING = "give the client certificate and key of a cluster user: `clientC
 const REFUSED =
   "it did not accept the client certificate, or did not ask for it; check that the certificate is " +
   "valid, and one of a cluster user"
+
+const HINTS = { none: MISSING, certificate: REFUSED }
+
+const REFUSED_TOKEN =
+  "it did not take the token; check that it has not expired, that it is for this cluster's " +
+  "application, and that whom it is of has a role there"
+
+/** The hint after a 403, where the cluster tells of its application in Entra ID. */
+export const entraHint = (hint: string, credentials: Credentials, entra: Entra): string => {
+  const line = `\`${azCommand(entra)}\``
+  const give = `give a token, as ${line} prints it (${TOKEN_OPTIONS})`
+  return credentials === "token"
+    ? `${hint}; ${line} prints one`
+    : credentials === "certificate"
+    ? `${hint}; or ${give}`
+    : `${give}; or ${hint}`
+}
 
 /** The reason behind no answer. */
 export const reasonOfNoAnswer = ({ code, detail, sent, distrust }: NoAnswer): FabricErrorReason =>

@@ -174,6 +174,53 @@ describe("FabricConfig.layer", () => {
       )
     }))
 
+  it.effect("refuses over http what is for https, before anything is sent", () =>
+    Effect.gen(function* () {
+      const endpoints = ["https://a:19080", "http://b:19080"]
+      for (
+        const [name, option] of [
+          ["token", { token: "hunter2" }],
+          ["token", { token: Effect.dieMessage("it is not asked for") }],
+          ["serverCertificate.thumbprints", { serverCertificate: { thumbprints: [SHA1] } }],
+          ["serverCertificate.commonNames", { serverCertificate: { commonNames: ["a.example"] } }],
+        ] as const
+      ) {
+        const text = yield* complaint({ endpoints, ...option })
+        assert.include(
+          text,
+          `${name}: "it is for https:// only; at http://b:19080 everybody could read along`,
+        )
+        assert.notInclude(text, "hunter2")
+        yield* read({ endpoints: ["https://a:19080"], ...option })
+      }
+      yield* read({ endpoints, serverCertificate: { thumbprints: [], commonNames: [] } })
+    }))
+
+  it.effect("takes a token as text, redacted, or as an effect of either", () =>
+    Effect.gen(function* () {
+      const endpoints = ["https://a:1"]
+      for (
+        const token of [
+          "one",
+          Redacted.make("one"),
+          Effect.succeed("one"),
+          Effect.succeed(Redacted.make("one")),
+        ]
+      ) {
+        const config = yield* read({ endpoints, token })
+        assert.strictEqual(Redacted.value(yield* Option.getOrThrow(config.token)), "one")
+      }
+    }))
+
+  it.effect("refuses a text that is no token, without the text", () =>
+    Effect.gen(function* () {
+      for (const token of ["", "Bearer hunter2", "hunter2\nX-Other: 1"]) {
+        const text = yield* complaint({ endpoints: ["https://a:1"], token })
+        assert.match(text, /token.*(is empty|no token alone)/)
+        assert.notInclude(text, "hunter2")
+      }
+    }))
+
   it.effect("says which certificate cannot be read, without its text", () =>
     Effect.gen(function* () {
       const text = yield* complaint({
@@ -206,6 +253,41 @@ describe("FabricConfig.layerConfig", () => {
         thumbprints: [SHA1, SHA1],
         commonNames: ["one.example", "two.example"],
       })
+    }))
+
+  it.scoped("reads a token from a variable, a file, or what a command prints", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "fabric-"))),
+        (path) => Effect.promise(() => rm(path, { recursive: true })),
+      )
+      yield* Effect.promise(() => writeFile(join(folder, "token"), "of a file"))
+      for (
+        const [name, value, token] of [
+          ["FABRIC_TOKEN", "itself", "itself"],
+          ["FABRIC_TOKEN_FILE", join(folder, "token"), "of a file"],
+          ["FABRIC_TOKEN_COMMAND", `node -e "console.log('of a command')"`, "of a command\n"],
+        ] as const
+      ) {
+        const config = yield* readFrom({ FABRIC_ENDPOINT: "https://a:1", [name]: value })
+        assert.strictEqual(Redacted.value(yield* Option.getOrThrow(config.token)), token)
+        const open = yield* Effect.flip(readFrom({ FABRIC_ENDPOINT: "http://a:1", [name]: value }))
+        assert.include(String(open), `${name}: "it is for https:// only`)
+      }
+    }))
+
+  it.effect("refuses two tokens, and names both", () =>
+    Effect.gen(function* () {
+      const text = String(
+        yield* Effect.flip(readFrom({
+          FABRIC_ENDPOINT: "https://a:1",
+          FABRIC_TOKEN: "hunter2",
+          FABRIC_TOKEN_COMMAND: "az",
+        })),
+      )
+      assert.include(text, "FABRIC_TOKEN_COMMAND")
+      assert.include(text, "so does FABRIC_TOKEN;")
+      assert.notInclude(text, "hunter2")
     }))
 
   it.effect("names the variable that is wrong", () =>

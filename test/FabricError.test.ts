@@ -4,7 +4,10 @@ import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
+import * as Tracer from "effect/Tracer"
 import { readFileSync } from "node:fs"
 import { inspect } from "node:util"
 import {
@@ -14,8 +17,9 @@ import {
   FabricError,
   type FabricErrorReason,
 } from "../mod.ts"
-import { Emulator, Fault } from "../src/emulator/mod.ts"
+import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
 import { clusterWith, failure, S } from "./support/cluster.ts"
+import { inTurn } from "./support/tokens.ts"
 
 const errorOf = (reason: FabricErrorReason, attempts = 1) =>
   new FabricError({
@@ -188,6 +192,61 @@ describe("secrets", () => {
       }).pipe(Effect.provide(client)))
   }
 
+  /** The same with our own option, which the cluster takes only until it is renewed. */
+  const own = (emulator: EmulatorOptions) => {
+    const issuer = inTurn(SECRET, `${SECRET}-2`)
+    return clusterWith({
+      endpoints: ["https://one:19080"],
+      retry: { times: 0 },
+      token: Effect.suspend(() =>
+        issuer.asked < 2 ? issuer.token : Effect.fail(new Error(`not ${SECRET}-2`))
+      ),
+    }, emulator)
+  }
+  const renewals = Effect.gen(function* () {
+    const errors = [yield* failure(deleteUploadSession({ sessionId: S }))]
+    errors.push(yield* failure(deleteUploadSession({ sessionId: S })))
+    const shown = (yield* (yield* Emulator).requests).map(({ headers }) => headers["authorization"])
+    assert.include(shown, `Bearer ${SECRET}`)
+    assert.include(shown, `Bearer ${SECRET}-2`)
+    return errors
+  })
+
+  for (
+    const [name, emulator] of [
+      ["was refused", { token: "another" }],
+      ["was renewed", { token: `${SECRET}-2` }],
+      ["was refused by a cluster with Entra ID", {
+        token: "another",
+        aad: { login: "", authority: "", tenant: "t", cluster: "c", client: "", redirect: "" },
+      }],
+    ] as const
+  ) {
+    it.effect(`cannot be found in errors, logs and spans after a token ${name}`, () =>
+      Effect.gen(function* () {
+        const seen: Array<unknown> = []
+        const logger = Logger.make((options) => void seen.push(options))
+        const native = yield* Effect.tracer
+        const tracer = Tracer.make({
+          span: (...args) => {
+            const span = native.span(...args)
+            seen.push(span)
+            return span
+          },
+          context: (execution) => execution(),
+        })
+        const errors = yield* renewals.pipe(
+          Effect.withTracer(tracer),
+          Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+          Logger.withMinimumLogLevel(LogLevel.All),
+        )
+        assert.isAbove(seen.length, 1)
+        const text = [...errors.map(printed), inspect(seen, { depth: 10 })].join("\n")
+        assert.notInclude(text, SECRET)
+        assert.notInclude(text, "Bearer")
+      }).pipe(Effect.provide(own(emulator))))
+  }
+
   it("would be found if an error held the request", () => {
     const request = { method: "GET", url: "/", headers: { authorization: `Bearer ${SECRET}` } }
     const error = new HttpClientError.RequestError({ request: request as never, reason: "Transport" })
@@ -202,7 +261,8 @@ describe("secrets", () => {
       const config = yield* FabricConfig
       assert.notInclude(inspect(config, { depth: 20 }) + JSON.stringify(config), "hunter2")
     }).pipe(Effect.provide(FabricConfig.layer({
-      endpoints: ["http://one:19080"],
+      endpoints: ["https://one:19080"],
+      token: "hunter2",
       clientCertificate: { cert: "-----BEGIN C", key: "-----BEGIN K hunter2", passphrase: "hunter2" },
     }))))
 })

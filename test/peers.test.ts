@@ -19,11 +19,13 @@ import {
   uploadPackage,
 } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault, FaultPlan } from "../src/emulator/mod.ts"
+import { expiryOf } from "../src/jwt.ts"
 import { certificate } from "./support/certificates.ts"
 import { clusterWith } from "./support/cluster.ts"
 import { folderOf, shop, stored } from "./support/packages.ts"
 import { serveHttps } from "./support/sockets.ts"
-import { inVirtualTime } from "./support/virtualTime.ts"
+import { inTurn, jwt } from "./support/tokens.ts"
+import { inVirtualTime, VIRTUAL_START } from "./support/virtualTime.ts"
 
 type Env = Emulator | FabricClient | UploadJournal | Scope.Scope
 
@@ -108,6 +110,63 @@ describe("a connection", () => {
       assert.strictEqual(error._tag === "FabricError" && error.reason._tag, "Untrusted")
       assert.strictEqual(requests(), 0)
     }).pipe(Logger.withMinimumLogLevel(LogLevel.None)))
+})
+
+describe("a token", () => {
+  // sfctl signs in, and then uploads by connections of its own that know nothing of it.
+  it.effect("is not forgotten where bytes go: all requests of uploads show it, of files and of packages", () =>
+    inVirtualTime(Effect.scoped(
+      Effect.gen(function* () {
+        yield* bringFile(bytesOf(95))
+        yield* bringFolder(yield* folderOf({ ...shop, "Web/Code/big.dll": "x".repeat(700) }), {
+          chunkSize: 100,
+        })
+        const requests = yield* (yield* Emulator).requests
+        assert.includeMembers(requests.map(({ operation }) => operation), ["UploadFile", "UploadFileChunk"])
+        for (const { headers, operation } of requests) {
+          assert.strictEqual(headers["authorization"], "Bearer hunter2", operation)
+        }
+        yield* holds(bytesOf(95))
+        yield* nothingLeft
+      }).pipe(Effect.provide(
+        Layer.merge(
+          clusterWith({ endpoints: ["https://one:19080"], token: "hunter2" }, { token: "hunter2" }),
+          UploadJournal.layerMemory(),
+        ),
+      )),
+    )))
+
+  it.effect("that runs out during an upload is renewed, and nothing is sent twice", () => {
+    const in10Minutes = VIRTUAL_START / 1000 + 600
+    const issuer = inTurn(jwt("first", in10Minutes), jwt("second", in10Minutes + 600), jwt("third"))
+    let now = VIRTUAL_START
+    return inVirtualTime(Effect.scoped(
+      Effect.gen(function* () {
+        const stream = Stream.mapEffect(
+          Stream.rechunk(Stream.range(0, 99), 1),
+          (piece) =>
+            Effect.map(Effect.delay(Clock.currentTimeMillis, "15 seconds"), (at) => {
+              now = at
+              return bytesOf(1000).subarray(piece * 10, piece * 10 + 10)
+            }),
+        )
+        yield* bringFile({ stream, size: 1000 })
+        assert.strictEqual(issuer.asked, 3)
+        assert.isAbove(now, VIRTUAL_START + 1200_000)
+        const chunks = yield* asked("UploadFileChunk")
+        assert.deepStrictEqual(new Set(chunks.map(({ status }) => status)), new Set([200]))
+        assert.strictEqual(chunks.length, 100)
+        yield* holds(bytesOf(1000))
+      }).pipe(Effect.provide(
+        Layer.merge(
+          clusterWith({ endpoints: ["https://one:19080"], token: issuer.token }, {
+            token: (token) => token !== "" && expiryOf(token) > now,
+          }),
+          UploadJournal.layerMemory(),
+        ),
+      )),
+    ))
+  })
 })
 
 describe("a chunk", () => {
