@@ -21,6 +21,9 @@ import { sfctl } from "./sfctl.ts"
 /** The gateway of a development cluster. */
 const LOCAL: Setting = { value: "http://localhost:19080", source: "the default" }
 
+/** Where a token may come from: one of them is enough. */
+const TOKENS = ["FABRIC_TOKEN", "FABRIC_TOKEN_FILE", "FABRIC_TOKEN_COMMAND"]
+
 type Lookup = (name: string) => Effect.Effect<Setting | undefined>
 
 /**
@@ -37,14 +40,15 @@ const settings = (params: ClusterParams): Effect.Effect<Lookup, never, Host> =>
         (value) => value === undefined ? undefined : { value, source: name },
       )
     if ((yield* own("FABRIC_ENDPOINT")) !== undefined) return own
-    const chosen = yield* sfctl
+    const tokens = yield* Effect.forEach(TOKENS, own)
+    const chosen = yield* sfctl(tokens.every((token) => token === undefined))
     const others = chosen.size > 0 ? chosen : new Map([["FABRIC_ENDPOINT", LOCAL]])
     return (name) => typed.has(name) ? own(name) : Effect.map(own(name), (found) => found ?? others.get(name))
   })
 
 /** What the options say: a setting, or that it is not to be looked for elsewhere. */
 const typedSettings = (
-  { ca, cert, endpoint, key, pfx, timeout, ...server }: ClusterParams,
+  { ca, cert, endpoint, key, pfx, timeout, ...more }: ClusterParams,
 ): ReadonlyMap<string, Setting | undefined> => {
   const values: ReadonlyArray<readonly [name: string, source: string, value: string | undefined]> = [
     ["FABRIC_ENDPOINT", "--endpoint", joined(endpoint)],
@@ -53,11 +57,14 @@ const typedSettings = (
     ["FABRIC_CLIENT_KEY", "--key", key],
     ["FABRIC_CLIENT_PFX", "--pfx", pfx],
     ["FABRIC_CA", "--ca", ca],
-    ["FABRIC_SERVER_THUMBPRINT", "--server-thumbprint", joined(server["server-thumbprint"])],
-    ["FABRIC_SERVER_COMMON_NAME", "--server-common-name", joined(server["server-common-name"])],
+    ["FABRIC_SERVER_THUMBPRINT", "--server-thumbprint", joined(more["server-thumbprint"])],
+    ["FABRIC_SERVER_COMMON_NAME", "--server-common-name", joined(more["server-common-name"])],
+    ["FABRIC_TOKEN_FILE", "--token-file", more["token-file"]],
+    ["FABRIC_TOKEN_COMMAND", "--token-command", more["token-command"]],
   ]
-  // A client certificate that is typed in one form takes the place of any in the other.
+  // A client certificate or a token that is typed in one form takes the place of any in another.
   const hidden = [
+    ...(more["token-file"] === undefined && more["token-command"] === undefined ? [] : TOKENS),
     ...(pfx === undefined ? [] : ["FABRIC_CLIENT_CERT", "FABRIC_CLIENT_KEY"]),
     ...(cert === undefined && key === undefined ? [] : ["FABRIC_CLIENT_PFX"]),
   ]

@@ -62,6 +62,16 @@ export const clusterOptions = {
     value: "NAME",
     summary: "Name on the cluster's certificate, when it is not the endpoint's; again for more",
   },
+  "token-file": {
+    kind: "text",
+    value: "FILE",
+    summary: "File with a token of Entra ID; it is read again when the token expires",
+  },
+  "token-command": {
+    kind: "text",
+    value: "COMMAND",
+    summary: "Command that prints a token of Entra ID; it is run again when the token expires",
+  },
 } as const
 
 /** What was typed of {@link clusterOptions}. */

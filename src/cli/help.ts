@@ -69,8 +69,9 @@ export const overview = (word?: string): string =>
         wrap(
           "The cluster is the first of: --endpoint, FABRIC_ENDPOINT, SFCTL_SERVICEFABRIC_ENDPOINT, the one that " +
             "`sfctl cluster select` chose, http://localhost:19080. FABRIC_TIMEOUT, FABRIC_CLIENT_CERT, " +
-            "FABRIC_CLIENT_KEY, FABRIC_CLIENT_PFX, FABRIC_CLIENT_PASSPHRASE, FABRIC_CA, FABRIC_SERVER_THUMBPRINT and " +
-            "FABRIC_SERVER_COMMON_NAME stand in for the options.",
+            "FABRIC_CLIENT_KEY, FABRIC_CLIENT_PFX, FABRIC_CLIENT_PASSPHRASE, FABRIC_CA, FABRIC_SERVER_THUMBPRINT, " +
+            "FABRIC_SERVER_COMMON_NAME, FABRIC_TOKEN_FILE and FABRIC_TOKEN_COMMAND stand in for the options; " +
+            "FABRIC_TOKEN is a token itself.",
           0,
         )
       }\n` +

@@ -7,6 +7,7 @@ import { Emulator } from "../../src/emulator/mod.ts"
 import { operatorPfx } from "../fixtures/operatorPfx.ts"
 import { certificate } from "../support/certificates.ts"
 import { S } from "../support/cluster.ts"
+import { jwt } from "../support/tokens.ts"
 import { imageStore, type Machine } from "./terminal.ts"
 
 const FILE = "/home/me/.sfctl/config"
@@ -180,10 +181,127 @@ describe("settings", () => {
       )
     }).pipe(Effect.provide(Emulator.layer())))
 
-  it.effect("of sfctl that cannot be followed are pointed out", () =>
+  it.effect("are refused for a cluster on http that mean something only on https", () =>
     Effect.gen(function* () {
-      expect(yield* cluster(config("endpoint = https://file:19080", "security = aad"))).toMatch(
-        /warning: sfctl signs in .* Entra ID/,
+      const right = "a8136758f4ab8962af2bf3f27921be1df67f4326"
+      const env = { FABRIC_TOKEN: "hunter2", FABRIC_ENDPOINT: "http://h:1" }
+      const why = "it is for https:// only; at http://h:1 everybody could read along, or answer"
+      expect(yield* cluster({ env })).toBe(`Cannot use FABRIC_TOKEN: ${why}`)
+      expect(yield* cluster({}, "--endpoint http://h:1 --token-file /t")).toBe(
+        `Cannot use --token-file: ${why}`,
       )
+      expect(yield* cluster({}, "--endpoint http://h:1 --token-command az")).toBe(
+        `Cannot use --token-command: ${why}`,
+      )
+      expect(yield* cluster({}, `--endpoint http://h:1 --server-thumbprint ${right}`)).toBe(
+        `Cannot use --server-thumbprint: ${why}`,
+      )
+      expect(yield* cluster({}, "--endpoint http://h:1 --server-common-name h")).toBe(
+        `Cannot use --server-common-name: ${why}`,
+      )
+      expect(yield* (yield* Emulator).requests).toEqual([])
+    }).pipe(Effect.provide(Emulator.layer())))
+
+  it.effect("of sfctl include the token that it got, while that holds", () =>
+    Effect.gen(function* () {
+      const token = jwt("hunter2", 3600)
+      const kept = JSON.stringify({ tokenType: "Bearer", accessToken: token, refreshToken: "hunter3" })
+      const chosen = config("endpoint = https://file:19080", "security = aad", `aad_token = ${kept}`)
+      const fine = `Cluster: https://file:19080 (from endpoint in ${FILE})`
+      const { requests } = yield* Emulator
+      const shown = Effect.map(requests, (all) => all.at(-1)?.headers["authorization"])
+      expect(yield* cluster(chosen)).toBe(fine)
+      expect(yield* shown).toBe(`Bearer ${token}`)
+      expect(yield* cluster({ ...chosen, env: { ...chosen.env, FABRIC_TOKEN: "own" } })).toBe(fine)
+      expect(yield* shown).toBe("Bearer own")
+      expect(yield* cluster(chosen, "--endpoint https://typed:19080")).toMatch(/typed/)
+      expect(yield* shown).toBeUndefined()
+    }).pipe(Effect.provide(Emulator.layer())))
+
+  it.effect("of sfctl that hold no token any more are pointed out, with the ways to give one", () =>
+    Effect.gen(function* () {
+      const secured = ["endpoint = https://file:19080", "security = aad"]
+      const ways = "FABRIC_TOKEN, --token-file or --token-command"
+      expect(yield* cluster(config(...secured))).toContain(
+        `warning: sfctl has no token for this cluster; give one: ${ways}\n`,
+      )
+      const expired = `aad_token = {"accessToken": "${jwt("hunter2", 0)}"}`
+      const application = ["authority_uri = https://login.microsoftonline.com/tenant", "aad_resource = app"]
+      const said = yield* cluster(config(...secured, ...application, expired))
+      expect(said).toContain(
+        "warning: sfctl has no token that still holds for this cluster; give one, as `az account get-access-token " +
+          `--resource app --tenant tenant --query accessToken --output tsv\` prints it: ${ways}\n`,
+      )
+      expect(said).not.toContain(jwt("hunter2", 0))
+      for (const given of [secured, [...secured, expired]]) {
+        const chosen = config(...given)
+        expect(yield* cluster({ ...chosen, env: { ...chosen.env, FABRIC_TOKEN: "own" } })).not.toContain(
+          "warning",
+        )
+      }
+    }).pipe(Effect.provide(Emulator.layer())))
+})
+
+describe("a token", () => {
+  const folder = Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "fabric-"))),
+    (path) => Effect.promise(() => rm(path, { recursive: true })),
+  )
+  const shown = Effect.map(
+    Effect.flatMap(Emulator, ({ requests }) => requests),
+    (all) => all.at(-1)?.headers["authorization"],
+  )
+  const line = (...options: ReadonlyArray<string>) => ["ls", "--endpoint", "https://h:1", ...options]
+
+  it.scoped("comes from a variable, a file or a command, and a typed one takes the place of others", () =>
+    Effect.gen(function* () {
+      const file = join(yield* folder, "token")
+      yield* Effect.promise(() => writeFile(file, "of-a-file\n"))
+      const command = `node -e "console.log('of-a-command')"`
+      const env = { FABRIC_TOKEN: "itself" }
+      for (
+        const [machine, options, token] of [
+          [{ env }, [], "itself"],
+          [{ env: { FABRIC_TOKEN_FILE: file } }, [], "of-a-file"],
+          [{ env: { FABRIC_TOKEN_COMMAND: command } }, [], "of-a-command"],
+          [{ env }, ["--token-file", file], "of-a-file"],
+          [{ env: { FABRIC_TOKEN_FILE: file } }, ["--token-command", command], "of-a-command"],
+        ] as const
+      ) {
+        expect((yield* imageStore(line(...options), machine)).code).toBe(0)
+        expect(yield* shown).toBe(`Bearer ${token}`)
+      }
+      const both = yield* imageStore(line("--token-file", file, "--token-command", command))
+      expect([both.code, both.err]).toEqual([
+        2,
+        "Cannot use --token-command: gives a token, and so does FABRIC_TOKEN_FILE; one of them is enough",
+      ])
+    }).pipe(Effect.provide(Emulator.layer())))
+
+  it.effect("that is refused does not show, and what does is how to get another", () =>
+    Effect.gen(function* () {
+      const token = jwt("hunter2", 3600)
+      const env = { FABRIC_TOKEN: token }
+      for (const options of [[], ["--json"], ["--log-level", "all"]]) {
+        const { code, err, out } = yield* imageStore(line(...options), { env })
+        expect(code).toBe(1)
+        expect(err).toContain("az account get-access-token --resource c --tenant t")
+        expect(out + err).not.toContain(token.slice(-20))
+      }
+    }).pipe(Effect.provide(Emulator.layer({
+      token: "good",
+      aad: { login: "", authority: "", tenant: "t", cluster: "c", client: "", redirect: "" },
+    }))))
+
+  it.effect("that cannot be got ends the command with what the other said, before anything is sent", () =>
+    Effect.gen(function* () {
+      const command = `node -e "console.error('Please run az login'); process.exitCode = 1"`
+      const { code, err } = yield* imageStore(line("--token-command", command))
+      expect([code, err]).toEqual([
+        1,
+        "Cannot list the image store at h:1: there is no token to show: its command ended with code 1: " +
+        "Please run az login; nothing was sent",
+      ])
+      expect(yield* (yield* Emulator).requests).toEqual([])
     }).pipe(Effect.provide(Emulator.layer())))
 })
