@@ -11,7 +11,10 @@ import { BODY_UNREADABLE, NO_TOKEN } from "./NoAnswer.ts"
 export type FabricErrorReason =
   /** The params are wrong. Nothing was sent. */
   | { readonly _tag: "InvalidParams"; readonly field: string; readonly issue: string }
-  /** Nobody answered. `sent: "no"`: the request cannot have reached the cluster. */
+  /**
+   * Nobody answered, or there was no token to ask with (`NO_TOKEN`). `sent: "no"`: the request cannot have reached
+   * the cluster.
+   */
   | {
     readonly _tag: "Unreachable"
     readonly code: string
@@ -22,7 +25,10 @@ export type FabricErrorReason =
   | { readonly _tag: "Untrusted"; readonly code: string; readonly detail: string; readonly hint: string }
   /** The deadline of an attempt, or of the whole call, passed. */
   | { readonly _tag: "TimedOut"; readonly seconds: number }
-  /** The cluster wants other credentials: 401 or 403 with an empty body, or a page about certificates. */
+  /**
+   * The cluster wants other credentials: 401 or 403 with an empty body, or a page about certificates. The hint says
+   * which, as far as the cluster tells.
+   */
   | { readonly _tag: "Unauthenticated"; readonly status: number; readonly hint: string }
   /** Any other error answer. `code` is an open set: `FABRIC_E_…`, `NotFound`, …; proxies send none. */
   | {

@@ -15,7 +15,7 @@ export const tokenFile = (path: string): Effect.Effect<Redacted.Redacted, Error>
     Effect.tryPromise({
       try: () => readFile(path, "utf8"),
       // The path is left out: it may be a token pasted in the wrong place.
-      catch: (cause) => new Error(`its file cannot be read (${systemSays(cause)})`),
+      catch: (cause) => new Error(`its file cannot be read (${systemSays(cause, "--allow-read")})`),
     }),
     Redacted.make,
   )
@@ -37,7 +37,8 @@ export const tokenCommand = (line: string): Effect.Effect<Redacted.Redacted, Err
     const { spawn } = yield* Effect.promise(() => import("node:child_process"))
     return yield* Effect.async<Redacted.Redacted, Error>((resume) => {
       const fail = (problem: string) => resume(Effect.fail(new Error(`its command ${problem}`)))
-      const notStarted = (cause: unknown) => fail(`cannot be started (${systemSays(cause)})`)
+      const notStarted = (cause: unknown) =>
+        fail(`cannot be started (${systemSays(cause, "--allow-run --allow-env")})`)
       try {
         const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], windowsHide: true })
         const kill = () => {
@@ -82,8 +83,8 @@ const wordsOf = (line: string): Either.Either<ReadonlyArray<string>, Error> =>
     )
     : Either.left(new Error("its command has a quote that does not end"))
 
-/** The system's code, or the name of the error: messages name what was asked for. */
-const systemSays = (cause: unknown): string => {
+/** The system's code, or what Deno wants: messages name what was asked for. */
+const systemSays = (cause: unknown, permissions: string): string => {
   const { code, name } = cause as { readonly code?: unknown; readonly name?: unknown }
-  return String(code ?? name)
+  return name === "NotCapable" ? `deno run ${permissions}` : String(code ?? name)
 }
