@@ -136,6 +136,37 @@ describe("a token", () => {
       )),
     )))
 
+  it.effect("that is refused half way, whenever it expires, is renewed once for all chunks under way", () => {
+    const issuer = inTurn("first", "second")
+    let chunks = 0
+    return inVirtualTime(Effect.scoped(
+      Effect.gen(function* () {
+        const stream = Stream.tap(
+          Stream.map(
+            Stream.rechunk(Stream.range(0, 19), 1),
+            (piece) => bytesOf(200).subarray(piece * 10, piece * 10 + 10),
+          ),
+          () => Effect.sync(() => chunks++),
+        )
+        yield* bringFile({ stream, size: 200 }, { concurrency: 4 })
+        assert.strictEqual(issuer.asked, 2)
+        const statuses = (yield* asked("UploadFileChunk")).map(({ status }) => status)
+        assert.strictEqual(statuses.filter((status) => status === 200).length, 20)
+        assert.include(statuses, 403)
+        yield* holds(bytesOf(200))
+        yield* nothingLeft
+        assert.strictEqual(yield* (yield* Emulator).leaked, 0)
+      }).pipe(Effect.provide(
+        Layer.merge(
+          clusterWith({ endpoints: ["https://one:19080"], token: issuer.token }, {
+            token: (token) => token === (chunks < 10 ? "first" : "second"),
+          }),
+          UploadJournal.layerMemory(),
+        ),
+      )),
+    ))
+  })
+
   it.effect("that runs out during an upload is renewed, and nothing is sent twice", () => {
     const in10Minutes = VIRTUAL_START / 1000 + 600
     const issuer = inTurn(jwt("first", in10Minutes), jwt("second", in10Minutes + 600), jwt("third"))
