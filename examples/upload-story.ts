@@ -1,5 +1,5 @@
 /**
- * The life of an upload, by the commands that a user types: it is killed half way and gone on with, another one is
+ * The life of an upload, by the commands that a user types: it is killed half way and resumed, another one is
  * canceled by Ctrl-C, a new version takes the place of the first. After each, nothing is left in the staging area.
  *
  * `deno run -A examples/upload-story.ts` takes a small package, and most of a minute: so long a chunk of a process that
@@ -141,7 +141,7 @@ try {
   assert.equal(resumed.code, 0, resumed.err)
   assert.ok(Number(resumed.summary["resumed"]) >= CODE / 3)
   assert.ok(Number(resumed.summary["sent"]) <= CODE * 2 / 3)
-  console.log(`  gone on with: only ${Math.round(Number(resumed.summary["sent"]) / MB)} MB were sent`)
+  console.log(`  resumed: only ${Math.round(Number(resumed.summary["sent"]) / MB)} MB were sent`)
   await nothingStaged()
 
   const canceled = await upload("Other", signal("SIGINT"))

@@ -122,7 +122,7 @@ class Trip {
   }
 
   #closed(): void {
-    // Most are over by then, and an error with its stack is dear.
+    // Most are over by then, and an error with its stack is expensive.
     if (this.#sending === undefined) return
     this.#failed(Object.assign(new Error("the connection was closed"), { code: "ECONNRESET" }))
   }

@@ -9,19 +9,19 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { deleteUploadSession } from "./deleteUploadSession.ts"
 import { FabricClient } from "./FabricClient.ts"
-import { arrivesUntil, type FabricError, type FabricErrorReason, mayArrive } from "./FabricError.ts"
+import type { FabricError, FabricErrorReason } from "./FabricError.ts"
 import type { Journal, JournalError } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
+import { arrivesUntil, mayArrive } from "./lateArrival.ts"
 import { Patience } from "./Patience.ts"
 import { arrived } from "./ranges.ts"
-import { type CommitOutcome, commitTimeout, findFile, settleCommit } from "./settleCommit.ts"
+import { type CommitOutcome, findFile, settleCommit } from "./settleCommit.ts"
 import { secondsLeft } from "./UploadDeadline.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"
 import { getUploadSession, putChunkOnce } from "./uploadSessions.ts"
+import { CHUNK_TIMEOUT, commitTimeout } from "./uploadTimeouts.ts"
 import { type Waiting, waitUntil } from "./waiting.ts"
 
-/** Seconds that the cluster may work on a chunk: short, because so long a lost one may still arrive. */
-export const CHUNK_TIMEOUT = 30
 /** Milliseconds that the end of a session may take without getting further, and seconds that one request of it may. */
 const END_PATIENCE = 60_000
 const END_TIMEOUT = 20
@@ -164,7 +164,7 @@ export class OpenSession {
         const wait = Effect.zipRight(this.#hooks.retried(error), this.#patience.wait(repeat, error))
         return mayArrive(reason)
           ? Effect.zipRight(wait, this.#has(range))
-          // How long a dead run's last request may be under way is reckoned from what it wrote last.
+          // How long a dead run's last request may be under way is computed from what it wrote last.
           : wait.pipe(
             Effect.zipRight(this.touch),
             Effect.zipRight(Effect.suspend(() => attempt(repeat + 1))),

@@ -10,19 +10,18 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { FabricClient } from "./FabricClient.ts"
-import { latestArrival } from "./FabricError.ts"
 import type { FileJournal } from "./FileJournal.ts"
 import { quietAfter } from "./heartbeat.ts"
 import type { File } from "./ImageStoreContent.ts"
 import type { JournalError } from "./Journal.ts"
-import { CHUNK_TIMEOUT } from "./OpenSession.ts"
+import { latestArrival } from "./lateArrival.ts"
 import { lastName, parentOf } from "./PackageContent.ts"
 import { MARKER, type PackagePlan, pathIn } from "./packagePlan.ts"
 import type { FileRecord, PackagePatch, PackageRecord } from "./PackageRecord.ts"
 import { takeLeft } from "./packageRecords.ts"
-import { commitTimeout } from "./settleCommit.ts"
 import { type KeyOf, listFolder, type StoredTree } from "./storedTree.ts"
 import { UploadJournal } from "./UploadJournal.ts"
+import { CHUNK_TIMEOUT, putTimeout } from "./uploadTimeouts.ts"
 
 /** Milliseconds between two looks at the versions of what has arrived. */
 const LOOK_EVERY = 2_000
@@ -111,8 +110,7 @@ export class PackageJournal {
     for (const [key, file] of byKey(left.files, keyOf)) {
       const found = listed.get(key)
       if (file.version === undefined) {
-        const timeout = file.size <= file.chunkSize ? CHUNK_TIMEOUT : commitTimeout(file.size)
-        const until = quietAfter(left, timeout, now)
+        const until = quietAfter(left, putTimeout(file.size, file.chunkSize), now)
         if (planned.has(key)) late.set(key, { file, until })
         else quietAt = Math.max(quietAt, until)
         lateUntil = Math.max(lateUntil, until)
@@ -188,7 +186,7 @@ export class PackageJournal {
     return this.#note({})
   }
 
-  /** The upload is over, and the next may go on with what is at the destination. */
+  /** The upload is over, and the next may resume with what is at the destination. */
   get leave(): Effect.Effect<void> {
     return this.#journal.packages.leave(this.#record.uploadId)
   }

@@ -5,12 +5,12 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { endLeft } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
-import { arrivesUntil, type FabricError, latestArrival } from "./FabricError.ts"
+import type { FabricError } from "./FabricError.ts"
 import type { FileJournal } from "./FileJournal.ts"
 import { deleteContent, hasUploadSessions } from "./ImageStore.ts"
 import type { ImageStorePath } from "./ImageStorePath.ts"
+import { arrivesUntil, latestArrival } from "./lateArrival.ts"
 import { lastName, type PackageFile } from "./PackageContent.ts"
 import { PackageError } from "./PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
@@ -28,6 +28,7 @@ import {
   rootsOf,
   type StoredTree,
 } from "./storedTree.ts"
+import { endLeft } from "./takeOver.ts"
 import { type FileSummary, SourceError, type UploadError, type UploadEvent } from "./UploadEvent.ts"
 import { uploadInSlots } from "./uploadFile.ts"
 import type { UploadJournal } from "./UploadJournal.ts"

@@ -5,8 +5,9 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { arrivesUntil, type FabricErrorReason } from "./FabricError.ts"
+import type { FabricErrorReason } from "./FabricError.ts"
 import { chunkMemory, Hasher } from "./Hasher.ts"
+import { arrivesUntil } from "./lateArrival.ts"
 import type { Pulse } from "./Patience.ts"
 
 /** One who wants a slot. Whoever is interrupted gives back by it what it had, whether it knew or not. */

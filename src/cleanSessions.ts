@@ -6,12 +6,13 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { endTaken, isLeft, taken } from "./adopt.ts"
+import { isOver } from "./deadRuns.ts"
 import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import type { JournalError } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
 import { isOf } from "./Owned.ts"
+import { endTaken, takeOver } from "./takeOver.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import type { SessionId } from "./UploadSession.ts"
 
@@ -28,7 +29,7 @@ export interface CleanedSession {
     | { readonly _tag: "Left" }
     /** Its process is at work, or may be: it runs elsewhere. */
     | { readonly _tag: "InUse"; readonly host: string; readonly process: number }
-    /** Another run, or clean-up, was faster: it goes on with the session, or deletes it. */
+    /** Another run, or clean-up, was faster: it resumes the session, or deletes it. */
     | { readonly _tag: "Taken" }
     /** It is of another cluster. */
     | { readonly _tag: "OtherCluster"; readonly endpoints: ReadonlyArray<string> }
@@ -78,12 +79,12 @@ const clean = (
     if (!isOf(entry, origins)) {
       return { _tag: "OtherCluster", endpoints: entry.endpoints }
     }
-    if (!force && !(yield* isLeft(entry))) {
+    if (!force && !(yield* isOver(entry, yield* UploadJournal))) {
       return { _tag: "InUse", host: entry.owner.host, process: entry.owner.process }
     }
     if (dryRun) return { _tag: "Left" }
     return yield* Effect.scoped(Effect.gen(function* () {
-      const own = yield* taken(entry)
+      const own = yield* takeOver(entry)
       if (Option.isNone(own)) return { _tag: "Taken" } as const
       yield* endTaken(own.value, (until) =>
         Effect.logInfo(

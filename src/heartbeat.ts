@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
-import { latestArrival } from "./FabricError.ts"
+import { latestArrival } from "./lateArrival.ts"
 import type { Owned } from "./Owned.ts"
 
 /** Seconds between two beats. */

@@ -1,12 +1,12 @@
 /**
- * Which uploads of packages are recorded: those of dead runs, which can be gone on with, and those under way.
+ * Which uploads of packages are recorded: those of dead runs, which can be resumed, and those under way.
  *
  * @module
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { leftIn } from "./adopt.ts"
+import { leftIn } from "./deadRuns.ts"
 import { FabricClient } from "./FabricClient.ts"
 import type { JournalError } from "./Journal.ts"
 import { isOf } from "./Owned.ts"

@@ -15,12 +15,10 @@ import type { JournalError } from "./Journal.ts"
 import type { Patience } from "./Patience.ts"
 import type { SessionId } from "./UploadSession.ts"
 import { commitUploadSession, getUploadSession } from "./uploadSessions.ts"
+import { commitTimeout } from "./uploadTimeouts.ts"
 
 /** What became of a commit. `refill`: the cluster misses chunks. `poisoned`: this session can no longer be committed. */
 export type CommitOutcome = "committed" | "refill" | "poisoned"
-
-/** Bytes a second that the cluster is taken to join at the least. */
-const JOIN_RATE = 8 * 1024 * 1024
 
 /** The file at `path` as its folder lists it; a path itself may be listed while it is written (protocol.md 3.1). */
 export const findFile = (path: string): Effect.Effect<Option.Option<File>, FabricError, FabricClient> => {
@@ -33,8 +31,14 @@ export const findFile = (path: string): Effect.Effect<Option.Option<File>, Fabri
   )
 }
 
-/** Seconds that the cluster gets to join a file of `size` bytes. */
-export const commitTimeout = (size: number): number => 60 + Math.ceil(size / JOIN_RATE)
+/** Whether a commit has worked: the folder shows the right size under another version than `before` (protocol.md 4.5). */
+export const wasCommitted = (
+  file: { readonly path: string; readonly size: number; readonly before?: string | undefined },
+): Effect.Effect<boolean, FabricError, FabricClient> =>
+  Effect.map(
+    findFile(file.path),
+    Option.exists(({ size, version }) => size === file.size && version !== file.before),
+  )
 
 /**
  * Commits, and settles what a lost or doubtful answer leaves open. `before` is the file's version before the first
@@ -58,11 +62,8 @@ export const settleCommit = (
     readonly unanswered: () => void
   },
 ): Effect.Effect<CommitOutcome, FabricError | JournalError, FabricClient> => {
-  const { before, path, patience, sessionId, size } = options
-  const isThere = Effect.map(
-    patience.persist(findFile(path)),
-    Option.exists((file) => file.size === size && file.version !== before),
-  )
+  const { patience, sessionId, size } = options
+  const isThere = patience.persist(wasCommitted(options))
   const commit = Effect.flatMap(FabricClient, ({ once }) =>
     Effect.provideService(
       Effect.either(commitUploadSession({ sessionId, timeout: commitTimeout(size) })),

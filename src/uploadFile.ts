@@ -6,11 +6,10 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { endLeft, endTaken, inherit, type Inheritance } from "./adopt.ts"
 import { type Emit, eventStream } from "./eventStream.ts"
 import type { Body } from "./Exchange.ts"
 import type { FabricClient } from "./FabricClient.ts"
-import { FabricError, latestArrival } from "./FabricError.ts"
+import { FabricError } from "./FabricError.ts"
 import type { FileJournal } from "./FileJournal.ts"
 import { FileProgress } from "./FileProgress.ts"
 import { hashOfChunks } from "./Hasher.ts"
@@ -18,14 +17,16 @@ import { hasUploadSessions, putFileOnce } from "./ImageStore.ts"
 import type { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalError } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
-import { type Broken, CHUNK_TIMEOUT, type SessionHooks } from "./OpenSession.ts"
+import { latestArrival } from "./lateArrival.ts"
+import type { Broken, SessionHooks } from "./OpenSession.ts"
 import type { FileRecord } from "./PackageRecord.ts"
 import { Patience } from "./Patience.ts"
 import { bytesIn, chunksIn, chunksOf, sizeOf } from "./ranges.ts"
-import { commitTimeout } from "./settleCommit.ts"
 import { Slots } from "./Slots.ts"
 import { type OpenSource, withSource } from "./Source.ts"
+import { findResumable, type Resumable } from "./resumeSession.ts"
 import { reportStale } from "./staleSessions.ts"
+import { endLeft, endTaken } from "./takeOver.ts"
 import { secondsLeft } from "./UploadDeadline.ts"
 import {
   type FileSummary,
@@ -38,6 +39,7 @@ import {
 import type { UploadJournal } from "./UploadJournal.ts"
 import { SMALLEST_CHUNK, uploadDefaults, validateUpload } from "./uploadOptions.ts"
 import type { ByteRange } from "./UploadSession.ts"
+import { putTimeout } from "./uploadTimeouts.ts"
 import { type Waiting, waitingEvent, waitUntil } from "./waiting.ts"
 import { type ChunkWork, restartOnce, transact } from "./withUploadSession.ts"
 
@@ -308,7 +310,7 @@ class FileUpload {
   #put(body: Body): Effect.Effect<void, FabricError, FabricClient> {
     const { size } = this.#source
     return Effect.flatMap(
-      secondsLeft(size <= this.#chunkSize ? CHUNK_TIMEOUT : commitTimeout(size)),
+      secondsLeft(putTimeout(size, this.#usedChunkSize)),
       (timeout) => {
         this.#progress.send(0, size)
         const put = putFileOnce(this.#path, body, timeout, {
@@ -345,7 +347,7 @@ class FileUpload {
         patience: this.#patience,
         emit: this.#emit,
       })
-      const inheritance: Inheritance = yield* inherit({
+      const found: Resumable = yield* findResumable({
         path: this.#path,
         size,
         chunkSize: this.#chunkSize,
@@ -354,34 +356,34 @@ class FileUpload {
         waiting: this.#waiting,
         verify: (range, hash) => this.#isSame(range, hash),
       })
-      if (inheritance._tag === "Done") {
-        this.#usedChunkSize = inheritance.own.entry.chunkSize
-        this.#progress.start(inheritance.own.entry.sessionId, size)
-        return yield* endTaken(inheritance.own, this.#waiting)
+      if (found._tag === "Done") {
+        this.#usedChunkSize = found.own.entry.chunkSize
+        this.#progress.start(found.own.entry.sessionId, size)
+        return yield* endTaken(found.own, this.#waiting)
       }
-      const adopt = inheritance._tag === "Session" ? inheritance : undefined
-      this.#progress.start(adopt?.own.entry.sessionId, bytesIn(adopt?.received ?? []))
+      const resumed = found._tag === "Session" ? found : undefined
+      this.#progress.start(resumed?.own.entry.sessionId, bytesIn(resumed?.received ?? []))
       yield* transact(
         { path: this.#path, size },
         {
           source: name,
           chunkSize: () => this.#chunkSize,
-          adopt,
+          resumed,
           hooks: this.#hooks,
           patience: this.#patience,
           restart: (broken, times) => this.#restart(broken, times),
         },
-        (work) => this.#send(work, adopt?.own.entry),
+        (work) => this.#send(work, resumed?.own.entry),
       )
     }))
   }
 
   /** Sends what is missing: first what nobody has begun, last what a dead run may still bring. */
-  #send(work: ChunkWork, adopt: JournalEntry | undefined): Effect.Effect<void, UploadError, Env> {
-    const adopted = adopt?.sessionId === work.sessionId ? adopt : undefined
-    this.#usedChunkSize = adopted?.chunkSize ?? this.#chunkSize
+  #send(work: ChunkWork, resumed: JournalEntry | undefined): Effect.Effect<void, UploadError, Env> {
+    const earlier = resumed?.sessionId === work.sessionId ? resumed : undefined
+    this.#usedChunkSize = earlier?.chunkSize ?? this.#chunkSize
     const wanted = chunksIn(chunksOf(this.#source.size, this.#usedChunkSize), work.missing)
-    const begun = (range: ByteRange) => adopted?.hashes[range.first] !== undefined
+    const begun = (range: ByteRange) => earlier?.hashes[range.first] !== undefined
     this.#progress.arrived = this.#source.size - bytesIn(wanted)
     return Effect.zipRight(
       Effect.forEach(

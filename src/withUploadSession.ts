@@ -7,7 +7,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Cause from "effect/Cause"
-import type { Taken } from "./adopt.ts"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
 import { withHeartbeat } from "./heartbeat.ts"
@@ -18,6 +17,7 @@ import { refuseParams } from "./makeOperation.ts"
 import { type Broken, OpenSession, type SessionHooks } from "./OpenSession.ts"
 import { Patience } from "./Patience.ts"
 import { bytesIn, chunksOf, missingChunks } from "./ranges.ts"
+import type { Taken } from "./takeOver.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"
 
@@ -59,7 +59,7 @@ export interface TransactionOptions {
 }
 
 /** A session that was taken from a dead run, none of whose chunks can arrive after `quietAt`. */
-export interface Adopted {
+export interface ResumedSession {
   readonly own: Taken
   readonly quietAt: number
 }
@@ -69,12 +69,12 @@ export interface TransactionExtras {
   readonly source: string
   /** Bytes of a chunk, asked for each new session. `undefined`: ranges are whatever `use` makes them. */
   readonly chunkSize: () => number | undefined
-  /** A session of a run that is over, to go on with. From the start of the transaction on, that cares for its end. */
-  readonly adopt?: Adopted | undefined
+  /** A session of a run that is over, to resume. From its start on the transaction sees to its end. */
+  readonly resumed?: ResumedSession | undefined
   readonly hooks: SessionHooks
   /** Default: one of this session alone. */
   readonly patience?: Patience
-  /** A session could not be brought to an end, for the so manieth time for that reason: try a new one? */
+  /** A session could not be brought to an end for a reason, which was the case so many `times` by now: try a new one? */
   readonly restart: (broken: Broken, times: number) => boolean
 }
 
@@ -132,22 +132,22 @@ export const transact = <A, E, R>(
 ): Effect.Effect<A, E | FabricError | JournalError, R | FabricClient | UploadJournal> => {
   const times: Partial<Record<Broken["_tag"], number>> = {}
   const attempt = (
-    adopt: Adopted | undefined,
+    resumed: ResumedSession | undefined,
   ): Effect.Effect<A, E | FabricError | JournalError, R | FabricClient | UploadJournal> =>
-    Effect.flatMap(oneSession(options, extras, adopt, use), (result) => {
+    Effect.flatMap(oneSession(options, extras, resumed, use), (result) => {
       if (!("_tag" in result)) return Effect.succeed(result.value)
       const count = times[result._tag] = (times[result._tag] ?? 0) + 1
       return extras.restart(result, count)
         ? Effect.suspend(() => attempt(undefined))
         : giveUp(result, options)
     })
-  return attempt(extras.adopt)
+  return attempt(extras.resumed)
 }
 
 const oneSession = <A, E, R>(
   { path, patience = 300, size }: TransactionOptions,
   extras: TransactionExtras,
-  adopted: Adopted | undefined,
+  resumed: ResumedSession | undefined,
   use: (work: ChunkWork) => Effect.Effect<A, E, R>,
 ): Effect.Effect<
   { readonly value: A } | Broken,
@@ -160,8 +160,8 @@ const oneSession = <A, E, R>(
       const { origins } = yield* FabricClient
       const now = yield* Clock.currentTimeMillis
       const { hooks, source } = extras
-      const adopt = adopted && { ...adopted.own.entry, quietAt: adopted.quietAt }
-      const chunkSize = adopt?.chunkSize ?? extras.chunkSize()
+      const earlier = resumed && { ...resumed.own.entry, quietAt: resumed.quietAt }
+      const chunkSize = earlier?.chunkSize ?? extras.chunkSize()
       const fresh: JournalEntry = {
         sessionId: crypto.randomUUID() as SessionId,
         endpoints: origins,
@@ -175,14 +175,14 @@ const oneSession = <A, E, R>(
         quietAt: 0,
         touched: now,
       }
-      if (adopted === undefined) yield* journal.create(fresh)
+      if (resumed === undefined) yield* journal.create(fresh)
       else {
-        yield* journal.update(adopted.own.entry.sessionId, { quietAt: adopted.quietAt })
-        adopted.own.cared = true
+        yield* journal.update(resumed.own.entry.sessionId, { quietAt: resumed.quietAt })
+        resumed.own.handled = true
       }
       const session = new OpenSession(
-        adopt ?? fresh,
-        adopt !== undefined,
+        earlier ?? fresh,
+        earlier !== undefined,
         journal,
         extras.patience ?? new Patience(patience * 1000, now, hooks.retried),
         hooks,

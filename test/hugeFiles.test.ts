@@ -19,11 +19,11 @@ import {
   UploadJournal,
   withUploadSession,
 } from "../mod.ts"
-import { inherit } from "../src/adopt.ts"
 import type { JournalEntry } from "../src/JournalEntry.ts"
 import type { SessionHooks } from "../src/OpenSession.ts"
 import { Patience } from "../src/Patience.ts"
 import { chunksOf, sizeOf } from "../src/ranges.ts"
+import { findResumable } from "../src/resumeSession.ts"
 import { transact } from "../src/withUploadSession.ts"
 import { cluster, S } from "./support/cluster.ts"
 import { rangeStore } from "./support/rangeStore.ts"
@@ -82,7 +82,7 @@ const counter = () => {
   }
 }
 
-/** What is sent of a file when all goes well, reckoned without the library. */
+/** What is sent of a file when all goes well, computed without the library. */
 const rangesOf = (size: number) => {
   const [whole, chunk] = [BigInt(size), BigInt(CHUNK)]
   return Array.from({ length: Math.ceil(size / CHUNK) }, (_, index) => {
@@ -179,7 +179,7 @@ describe("a huge file", () => {
       const piece = new Uint8Array(CHUNK)
       const patience = new Patience(60_000, 0)
       return Effect.gen(function* () {
-        const found = yield* inherit({
+        const found = yield* findResumable({
           path: "App/a.bin",
           size,
           chunkSize: CHUNK,
@@ -193,7 +193,14 @@ describe("a huge file", () => {
         assert.deepStrictEqual(found.received, chunks.slice(0, -3))
         yield* transact(
           { path: "App/a.bin", size },
-          { source: "", chunkSize: () => CHUNK, adopt: found, hooks: quiet, patience, restart: () => false },
+          {
+            source: "",
+            chunkSize: () => CHUNK,
+            resumed: found,
+            hooks: quiet,
+            patience,
+            restart: () => false,
+          },
           ({ missing, put }) =>
             Effect.forEach(
               chunks.filter(({ first }) => missing.some((gap) => gap.first <= first && first <= gap.last)),

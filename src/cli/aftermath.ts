@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { leftBy } from "../adopt.ts"
+import { leftSessions } from "../deadRuns.ts"
 import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError } from "../FabricError.ts"
 import { listContent } from "../ImageStore.ts"
@@ -99,7 +99,7 @@ export const reminder = (
 ): Effect.Effect<void, never, FabricClient | UploadJournal | Output> =>
   Effect.gen(function* () {
     const { note } = yield* Output
-    const { length } = yield* leftBy(({ sessionId }) => !sessions.recorded.has(sessionId))
+    const { length } = yield* leftSessions(({ sessionId }) => !sessions.recorded.has(sessionId))
     if (length === 0) return
     yield* note(
       `${count(length, "upload session")} of earlier runs ${plural(length, "is", "are")} still recorded; ` +

@@ -1,5 +1,5 @@
 /**
- * A gateway that keeps ranges and no bytes, so that a file may be of any size. It reckons with `BigInt`, by the text of
+ * A gateway that keeps ranges and no bytes, so that a file may be of any size. It computes with `BigInt`, by the text of
  * the protocol: no number of the library's is trusted.
  */
 import * as HttpClient from "@effect/platform/HttpClient"
