@@ -86,21 +86,21 @@ export const read = function* (content: Content, inPassing = false): Generator<U
 
 /** The bytes of a body, in the pieces in which they arrived. */
 class MemorySink implements Sink {
-  private readonly pieces: Array<Uint8Array> = []
-  private size = 0
+  readonly #pieces: Array<Uint8Array> = []
+  #size = 0
 
   write(bytes: Uint8Array): void {
-    this.pieces.push(bytes)
-    this.size += bytes.byteLength
+    this.#pieces.push(bytes)
+    this.#size += bytes.byteLength
   }
 
   end(): Segment {
-    const pieces = this.pieces
-    return { size: this.size, name: "", read: () => pieces }
+    const pieces = this.#pieces
+    return { size: this.#size, name: "", read: () => pieces }
   }
 
   discard(): void {
-    this.pieces.length = 0
+    this.#pieces.length = 0
   }
 }
 

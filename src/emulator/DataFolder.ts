@@ -130,38 +130,40 @@ export const openDataFolder = (folder: string, os: Os): DataFolder => {
 
 /** Writes one body, straight through: memory does not grow with it. */
 class DiskSink implements Sink {
-  private readonly file: string
-  private readonly ended: (size: number) => Segment
-  private handle: number | undefined
-  private size = 0
+  readonly #file: string
+  readonly #ended: (size: number) => Segment
+  #handle: number | undefined
+  #size = 0
 
   constructor(file: string, ended: (size: number) => Segment) {
-    this.file = file
-    this.ended = ended
+    this.#file = file
+    this.#ended = ended
   }
 
   write(bytes: Uint8Array): void {
     if (bytes.byteLength === 0) return
-    this.handle ??= fs.openSync(this.file, "w")
-    for (let at = 0; at < bytes.byteLength;) at += fs.writeSync(this.handle, bytes, at, bytes.byteLength - at)
-    this.size += bytes.byteLength
+    this.#handle ??= fs.openSync(this.#file, "w")
+    for (let at = 0; at < bytes.byteLength;) {
+      at += fs.writeSync(this.#handle, bytes, at, bytes.byteLength - at)
+    }
+    this.#size += bytes.byteLength
     giveBack(bytes)
   }
 
   end(): Segment {
-    this.close()
-    return this.ended(this.size)
+    this.#close()
+    return this.#ended(this.#size)
   }
 
   discard(): void {
-    this.close()
-    fs.rmSync(this.file, { force: true })
-    this.ended(0)
+    this.#close()
+    fs.rmSync(this.#file, { force: true })
+    this.#ended(0)
   }
 
-  private close(): void {
-    if (this.handle !== undefined) fs.closeSync(this.handle)
-    this.handle = undefined
+  #close(): void {
+    if (this.#handle !== undefined) fs.closeSync(this.#handle)
+    this.#handle = undefined
   }
 }
 

@@ -39,23 +39,23 @@ const timedOut = Reply.error(ErrorCode.timedOut)
 /** One request on its way. */
 export class Exchange {
   readonly record: RequestRecord
-  private readonly gateway: Gateway
-  private readonly route: Route | undefined
-  private readonly contentRange: ContentRange
-  private readonly refusal: Reply.Reply | undefined
-  private readonly fault: Fault | undefined
+  readonly #gateway: Gateway
+  readonly #route: Route | undefined
+  readonly #contentRange: ContentRange
+  readonly #refusal: Reply.Reply | undefined
+  readonly #fault: Fault | undefined
   /** Takes in an upload. */
-  private sink: Content.Sink | undefined
+  #sink: Content.Sink | undefined
   /** Takes in the body of a copy. */
-  private text: Array<Uint8Array> | undefined
-  private reply: Reply.Reply | undefined
+  #text: Array<Uint8Array> | undefined
+  #reply: Reply.Reply | undefined
   /** When the face should look: for the answer when there is one, for news otherwise. */
-  private due = 0
-  private leaked = false
+  #due = 0
+  #leaked = false
   /** The data folder could not take the body. */
-  private diskFailed = false
+  #diskFailed = false
   /** When the gateway would give up waiting for a reply that got lost. */
-  private lossAt: number | undefined
+  #lossAt: number | undefined
 
   constructor(
     gateway: Gateway,
@@ -66,11 +66,11 @@ export class Exchange {
     fault: Fault | undefined,
     now: number,
   ) {
-    this.gateway = gateway
-    this.route = route
-    this.contentRange = contentRange
-    this.refusal = refusal
-    this.fault = fault
+    this.#gateway = gateway
+    this.#route = route
+    this.#contentRange = contentRange
+    this.#refusal = refusal
+    this.#fault = fault
     this.record = {
       operation: route?.operation,
       method: head.method,
@@ -85,140 +85,141 @@ export class Exchange {
     }
     gateway.log.add(this.record)
     if (refusal !== undefined || this.early !== undefined) return
-    if (this.isUpload) this.sink = gateway.storage.open()
-    else if (route?.operation === "CopyImageStoreContent") this.text = []
+    if (this.#isUpload) this.#sink = gateway.storage.open()
+    else if (route?.operation === "CopyImageStoreContent") this.#text = []
   }
 
   /** An end that does not wait for the body. */
   get early(): End | undefined {
-    const kind = this.fault?._tag
+    const kind = this.#fault?._tag
     return kind === "Refuse" ? REFUSED : kind === "Reset" ? RESET : undefined
   }
 
   /** Nothing that is still to come of the body changes the answer: the gateway does not wait for it (protocol.md 1.1). */
   get decided(): boolean {
-    return this.refusal !== undefined || this.tooLarge
+    return this.#refusal !== undefined || this.#tooLarge
   }
 
-  private get tooLarge(): boolean {
-    return !this.isUpload && this.record.method !== "GET" && this.record.bodyBytes > LARGEST_BODY
+  get #tooLarge(): boolean {
+    return !this.#isUpload && this.record.method !== "GET" && this.record.bodyBytes > LARGEST_BODY
   }
 
   /** Some bytes of the body, whose memory becomes the storage's: no copy is made. */
   receive(bytes: Uint8Array): void {
     this.record.bodyBytes += bytes.byteLength
-    if (this.sink !== undefined) this.keep(this.sink, bytes)
-    else if (this.text !== undefined && this.record.bodyBytes <= LARGEST_BODY) this.text.push(bytes)
+    if (this.#sink !== undefined) this.#keep(this.#sink, bytes)
+    else if (this.#text !== undefined && this.record.bodyBytes <= LARGEST_BODY) this.#text.push(bytes)
   }
 
   /** The client is gone, and its body did not arrive whole: uploads leave theirs behind (protocol.md 4.3). */
   cut(): void {
-    if (this.isUpload && this.refusal === undefined) this.leak()
+    if (this.#isUpload && this.#refusal === undefined) this.#leak()
   }
 
   /** The body is complete: the work begins. */
   complete(now: number): End {
-    const { fault } = this
+    const fault = this.#fault
     if (fault?._tag === "Hang") {
       this.cut()
       return NEVER
     }
     const late = fault?._tag === "Delay" || fault?._tag === "Late" ? fault.millis : 0
-    const arrival = now + this.gateway.settings.latency / 2 + late
-    if (arrival > now) this.plan(arrival, (then) => this.work(then))
-    else this.work(now)
+    const arrival = now + this.#gateway.settings.latency / 2 + late
+    if (arrival > now) this.#plan(arrival, (then) => this.#work(then))
+    else this.#work(now)
     return fault?._tag === "Late" ? RESET : this.look(now)
   }
 
   /** What there is to do at that time. */
   look(now: number): End {
-    this.gateway.state.advance(now)
-    if (this.reply === undefined || now < this.due) return { _tag: "Later", at: this.due }
-    if (this.fault?._tag === "DropAnswer") return RESET
-    this.record.status = this.reply.status
-    this.record.reason = this.reply.reason
-    return { _tag: "Answer", reply: this.reply }
+    this.#gateway.state.advance(now)
+    if (this.#reply === undefined || now < this.#due) return { _tag: "Later", at: this.#due }
+    if (this.#fault?._tag === "DropAnswer") return RESET
+    this.record.status = this.#reply.status
+    this.record.reason = this.#reply.reason
+    return { _tag: "Answer", reply: this.#reply }
   }
 
-  private keep(sink: Content.Sink, bytes: Uint8Array): void {
+  #keep(sink: Content.Sink, bytes: Uint8Array): void {
     try {
       sink.write(bytes)
     } catch (error) {
       if (!Content.isDiskError(error)) throw error
       sink.discard()
-      this.sink = undefined
-      this.diskFailed = true
+      this.#sink = undefined
+      this.#diskFailed = true
     }
   }
 
-  private get isUpload(): boolean {
-    const operation = this.route?.operation
+  get #isUpload(): boolean {
+    const operation = this.#route?.operation
     return operation === "UploadFile" || operation === "UploadFileChunk"
   }
 
-  private plan(at: number, run: (now: number) => void): void {
-    this.due = at
-    this.gateway.state.agenda.plan(at, run)
+  #plan(at: number, run: (now: number) => void): void {
+    this.#due = at
+    this.#gateway.state.agenda.plan(at, run)
   }
 
-  private work(now: number): void {
-    const { fault, route } = this
-    if (fault?._tag === "Answer") return this.settle(fault.reply, now)
-    if (this.refusal !== undefined || route === undefined) return this.settle(this.refusal!, now)
-    if (this.tooLarge) return this.settle(Reply.error(ErrorCode.messageTooLarge), now)
-    if (this.diskFailed) return this.settle(Reply.error(ErrorCode.ioError), now)
+  #work(now: number): void {
+    const fault = this.#fault
+    const route = this.#route
+    if (fault?._tag === "Answer") return this.#settle(fault.reply, now)
+    if (this.#refusal !== undefined || route === undefined) return this.#settle(this.#refusal!, now)
+    if (this.#tooLarge) return this.#settle(Reply.error(ErrorCode.messageTooLarge), now)
+    if (this.#diskFailed) return this.#settle(Reply.error(ErrorCode.ioError), now)
     const deadline = now + route.timeout
-    if (fault?._tag === "FailOver") this.gateway.state.failOver(now, fault.millis)
-    if (fault?._tag === "LoseMessage") return this.settle({ at: deadline, next: () => timedOut }, now)
-    this.lossAt = deadline
-    this.settle(handlers[route.operation](this.call(route, deadline), now), now)
+    if (fault?._tag === "FailOver") this.#gateway.state.failOver(now, fault.millis)
+    if (fault?._tag === "LoseMessage") return this.#settle({ at: deadline, next: () => timedOut }, now)
+    this.#lossAt = deadline
+    this.#settle(handlers[route.operation](this.#call(route, deadline), now), now)
   }
 
-  private call(route: Route, deadline: number): Call {
-    const { fault } = this
+  #call(route: Route, deadline: number): Call {
+    const fault = this.#fault
     return {
-      state: this.gateway.state,
-      cluster: this.gateway.settings.cluster,
+      state: this.#gateway.state,
+      cluster: this.#gateway.settings.cluster,
       route,
-      contentRange: this.contentRange,
-      text: this.text === undefined ? "" : Buffer.concat(this.text).toString("utf8"),
+      contentRange: this.#contentRange,
+      text: this.#text === undefined ? "" : Buffer.concat(this.#text).toString("utf8"),
       deadline,
       slowDisk: fault?._tag === "SlowDisk" ? fault.millis : 0,
       rollBack: fault?._tag === "RollBack",
       forgetChunk: fault?._tag === "ForgetChunk" || (fault?._tag === "LoseReply" && fault.forgetChunk),
       takeBody: () => {
-        const segment = this.sink?.end()
-        this.sink = undefined
+        const segment = this.#sink?.end()
+        this.#sink = undefined
         return segment === undefined ? Content.emptyContent : Content.contentOf(segment)
       },
     }
   }
 
-  private settle(outcome: Outcome, now: number): void {
-    if ("next" in outcome) return this.plan(outcome.at, (then) => this.settle(outcome.next(then), then))
-    if (this.fault?._tag === "LoseReply" && this.lossAt !== undefined && this.fault.when(outcome.status)) {
-      const at = Math.max(now, this.lossAt)
-      this.lossAt = undefined
-      return this.plan(at, (then) => this.settle(timedOut, then))
+  #settle(outcome: Outcome, now: number): void {
+    if ("next" in outcome) return this.#plan(outcome.at, (then) => this.#settle(outcome.next(then), then))
+    if (this.#fault?._tag === "LoseReply" && this.#lossAt !== undefined && this.#fault.when(outcome.status)) {
+      const at = Math.max(now, this.#lossAt)
+      this.#lossAt = undefined
+      return this.#plan(at, (then) => this.#settle(timedOut, then))
     }
-    this.reply = outcome
-    this.due = now + this.gateway.settings.latency / 2
-    this.text = undefined
+    this.#reply = outcome
+    this.#due = now + this.#gateway.settings.latency / 2
+    this.#text = undefined
     // The gateway removes an upload's temporary file only on success.
     if (outcome.status !== 200) this.cut()
     // A fault can say yes without any work.
-    this.forgetBody()
+    this.#forgetBody()
   }
 
-  private leak(): void {
-    if (this.leaked) return
-    this.leaked = true
-    this.gateway.leaked += this.record.bodyBytes
-    this.forgetBody()
+  #leak(): void {
+    if (this.#leaked) return
+    this.#leaked = true
+    this.#gateway.leaked += this.record.bodyBytes
+    this.#forgetBody()
   }
 
-  private forgetBody(): void {
-    this.sink?.discard()
-    this.sink = undefined
+  #forgetBody(): void {
+    this.#sink?.discard()
+    this.#sink = undefined
   }
 }

@@ -78,8 +78,8 @@ export class Gateway {
   /** Bytes of refused and cut bodies, which a real gateway leaves on its disk (protocol.md 4.3). */
   leaked = 0
 
-  private readonly injected: Array<Injected> = []
-  private readonly routeOptions: Route.RouteOptions
+  readonly #injected: Array<Injected> = []
+  readonly #routeOptions: Route.RouteOptions
 
   constructor(settings: Settings, storage: Storage) {
     this.settings = settings
@@ -87,27 +87,27 @@ export class Gateway {
     this.state = new ImageStoreState({ os: settings.os, capacity: settings.capacity, storage })
     this.log = new RequestLog(settings.history)
     this.line = new Line(settings.bandwidth)
-    this.routeOptions = { os: settings.os, newest: settings.newest }
+    this.#routeOptions = { os: settings.os, newest: settings.newest }
   }
 
   /** Makes the next matching requests go wrong. Faults strike in the order in which they were injected. */
   inject(fault: Fault, target: FaultTarget): void {
-    this.injected.push({ fault, on: target.on, host: target.host, times: target.times ?? 1 })
+    this.#injected.push({ fault, on: target.on, host: target.host, times: target.times ?? 1 })
   }
 
   /** Begins a request. */
   open(head: RequestHead, now: number): Exchange {
     this.state.advance(now)
-    const found = Route.match(head.method, head.target, this.routeOptions)
+    const found = Route.match(head.method, head.target, this.#routeOptions)
     const route = Route.isRoute(found) ? found : undefined
-    const contentRange = this.contentRange(route, head)
-    const refusal = route === undefined ? found as Reply.Reply : this.refusal(head, route, contentRange)
-    const fault = this.injectedFor(head.host, route) ?? this.planned(head.host, route, contentRange)
+    const contentRange = this.#contentRange(route, head)
+    const refusal = route === undefined ? found as Reply.Reply : this.#refusal(head, route, contentRange)
+    const fault = this.#injectedFor(head.host, route) ?? this.#planned(head.host, route, contentRange)
     return new Exchange(this, head, route, contentRange ?? ContentRange.absent, refusal, fault, now)
   }
 
   /** What the gateway refuses before it reads a body, in its order. */
-  private refusal(
+  #refusal(
     head: RequestHead,
     route: Route.Route,
     contentRange: ContentRange.ContentRange | undefined,
@@ -129,7 +129,7 @@ export class Gateway {
   }
 
   /** `undefined`: there is one and it cannot be read. Linux gateways never look (protocol.md 3.2). */
-  private contentRange(
+  #contentRange(
     route: Route.Route | undefined,
     head: RequestHead,
   ): ContentRange.ContentRange | undefined {
@@ -140,18 +140,18 @@ export class Gateway {
     return text === undefined ? ContentRange.absent : ContentRange.parse(text)
   }
 
-  private injectedFor(host: string, route: Route.Route | undefined): Fault | undefined {
-    const at = this.injected.findIndex((injected) =>
+  #injectedFor(host: string, route: Route.Route | undefined): Fault | undefined {
+    const at = this.#injected.findIndex((injected) =>
       (injected.on === undefined || injected.on === route?.operation) &&
       (injected.host === undefined || injected.host === host)
     )
     if (at < 0) return
-    const injected = this.injected[at]!
-    if (--injected.times <= 0) this.injected.splice(at, 1)
+    const injected = this.#injected[at]!
+    if (--injected.times <= 0) this.#injected.splice(at, 1)
     return injected.fault
   }
 
-  private planned(
+  #planned(
     host: string,
     route: Route.Route | undefined,
     contentRange: ContentRange.ContentRange | undefined,

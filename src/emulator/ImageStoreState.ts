@@ -56,22 +56,22 @@ export class ImageStoreState {
   /** Until then there is no primary to ask. */
   unavailableUntil = 0
 
-  private readonly storage: Content.Storage
+  readonly #storage: Content.Storage
   /** Keys that a commit is writing, with the way to abort it. */
-  private readonly writing = new Map<string, () => void>()
-  private version = 0
-  private epoch: number
+  readonly #writing = new Map<string, () => void>()
+  #version = 0
+  #epoch: number
 
   constructor(options: StateOptions) {
     this.os = options.os
     this.capacity = options.capacity
-    this.storage = options.storage
+    this.#storage = options.storage
     this.files = new StoredFiles(options.storage)
     this.staging = new StagingArea(options.storage)
-    this.epoch = 6 * EPOCH
+    this.#epoch = 6 * EPOCH
     for (const file of this.files.all()) {
-      this.version = Math.max(this.version, file.version)
-      this.epoch = Math.max(this.epoch, file.epoch)
+      this.#version = Math.max(this.#version, file.version)
+      this.#epoch = Math.max(this.#epoch, file.epoch)
     }
     this.sessions = new UploadSessions(this.agenda, (session) => {
       for (const chunk of session.chunks) this.staging.remove(chunk.content)
@@ -90,15 +90,15 @@ export class ImageStoreState {
     return Math.max(0, this.capacity - used)
   }
 
-  private fits(bytes: number): boolean {
+  #fits(bytes: number): boolean {
     return this.capacity === Infinity || bytes <= this.available
   }
 
   /** Whether a commit is writing that file, a file above it, or one below it (protocol.md 3.3). */
   isBusy(key: string): boolean {
-    if (this.writing.size === 0) return false
+    if (this.#writing.size === 0) return false
     const separator = StorePath.separatorOf(this.os)
-    for (const other of this.writing.keys()) {
+    for (const other of this.#writing.keys()) {
       if (other === key || other.startsWith(key + separator) || key.startsWith(other + separator)) return true
     }
     return false
@@ -106,19 +106,19 @@ export class ImageStoreState {
 
   /** Whether a commit is writing exactly that file. */
   isWriting(key: string): boolean {
-    return this.writing.has(key)
+    return this.#writing.has(key)
   }
 
   /** Writes a whole file. Takes over the content. */
   putFile(path: string, content: Content.Content, now: number): ErrorCode.Failure | undefined {
     const normalized = StorePath.normalize(path, this.os)
     const refused = StorePath.refusal(normalized, this.os) ??
-      (this.fits(content.size) ? undefined : ErrorCode.ioError)
+      (this.#fits(content.size) ? undefined : ErrorCode.ioError)
     if (refused !== undefined) {
-      this.storage.release(content)
+      this.#storage.release(content)
       return refused
     }
-    return this.write(normalized, content, undefined, now)
+    return this.#write(normalized, content, undefined, now)
   }
 
   /** The gateway's check of a chunk and the primary's, in one: in the order of protocol.md 4.3. */
@@ -126,13 +126,13 @@ export class ImageStoreState {
     const { content, range, size } = chunk
     const open = this.sessions.get(chunk.sessionId)
     const refused = open === undefined ? undefined : refuseChunk(open, chunk)
-    if (refused !== undefined || !this.fits(content.size)) {
-      this.storage.release(content)
+    if (refused !== undefined || !this.#fits(content.size)) {
+      this.#storage.release(content)
       return refused ?? ErrorCode.ioError
     }
     const session = open ?? this.sessions.create(chunk.sessionId, chunk.path, size, now)
     if (chunk.forget) {
-      this.storage.release(content)
+      this.#storage.release(content)
       return
     }
     session.received.add(range)
@@ -157,41 +157,41 @@ export class ImageStoreState {
     }
     const path = StorePath.normalize(session.path, this.os)
     const key = StorePath.keyOf(path, this.os)
-    if (this.writing.has(key)) return done(ErrorCode.operationsPending)
+    if (this.#writing.has(key)) return done(ErrorCode.operationsPending)
     if (this.files.get(key)?.sessionId === sessionId) return done(undefined)
     const refused = StorePath.refusal(path, this.os)
     if (refused !== undefined) return done(refused)
-    if (course.duration <= 0) return done(this.finishCommit(session, path, course.rollBack, now))
+    if (course.duration <= 0) return done(this.#finishCommit(session, path, course.rollBack, now))
     let settled = false
     const settle = (failure: ErrorCode.Failure | undefined) => {
       settled = true
-      this.writing.delete(key)
+      this.#writing.delete(key)
       done(failure)
     }
-    this.writing.set(key, () => settle(ErrorCode.aborted))
+    this.#writing.set(key, () => settle(ErrorCode.aborted))
     this.agenda.plan(now + course.duration, (then) => {
       if (settled) return
-      settle(this.finishCommit(session, path, course.rollBack, then))
+      settle(this.#finishCommit(session, path, course.rollBack, then))
     })
   }
 
   /** The primary moves: no session, no staged byte and no running commit survives it (protocol.md 4.6). */
   failOver(now: number, unavailable: number): void {
-    for (const abort of [...this.writing.values()]) abort()
+    for (const abort of [...this.#writing.values()]) abort()
     this.sessions.clear()
     this.staging.clear()
-    this.epoch += EPOCH
+    this.#epoch += EPOCH
     this.unavailableUntil = Math.max(this.unavailableUntil, now + unavailable)
   }
 
   /** Puts a copy of a stored file at another (normalized) path. */
   copyFile(file: Content.StoredFile, path: string, now: number): ErrorCode.Failure | undefined {
-    if (!this.fits(file.content.size)) return ErrorCode.ioError
-    this.storage.retain(file.content)
-    return this.write(path, file.content, undefined, now)
+    if (!this.#fits(file.content.size)) return ErrorCode.ioError
+    this.#storage.retain(file.content)
+    return this.#write(path, file.content, undefined, now)
   }
 
-  private finishCommit(
+  #finishCommit(
     session: Session,
     path: string,
     rollBack: boolean,
@@ -202,7 +202,7 @@ export class ImageStoreState {
     const content = Content.join(
       session.chunks.toSorted((a, b) => a.first - b.first).map((chunk) => chunk.content),
     )
-    const merged = this.fits(content.size) ? content.size : this.available
+    const merged = this.#fits(content.size) ? content.size : this.available
     if (merged !== session.size) {
       this.staging.leave(content, merged)
       return ErrorCode.sizeMismatch(path, session.size, merged)
@@ -211,14 +211,14 @@ export class ImageStoreState {
       this.files.stamp(StorePath.keyOf(path, this.os), session.sessionId)
       return ErrorCode.aborted
     }
-    this.storage.retain(content)
-    const failure = this.write(path, content, session.sessionId, now)
+    this.#storage.retain(content)
+    const failure = this.#write(path, content, session.sessionId, now)
     session.committed ||= failure === undefined
     return failure
   }
 
   /** Takes over one ownership of the content. */
-  private write(
+  #write(
     path: string,
     content: Content.Content,
     sessionId: string | undefined,
@@ -229,15 +229,15 @@ export class ImageStoreState {
       this.files.set({
         key,
         path: this.files.get(key)?.path ?? path,
-        version: ++this.version,
-        epoch: this.epoch,
+        version: ++this.#version,
+        epoch: this.#epoch,
         modified: now,
         sessionId,
         content,
       })
     } catch (error) {
       if (!Content.isDiskError(error)) throw error
-      this.storage.release(content)
+      this.#storage.release(content)
       return ErrorCode.ioError
     }
   }

@@ -64,20 +64,20 @@ export const entry = (record: RequestRecord): RequestEntry => {
 
 /** The newest requests, oldest first. */
 export class RequestLog {
-  private records: Array<RequestRecord> = []
-  private readonly limit: number
+  #records: Array<RequestRecord> = []
+  readonly #limit: number
 
   constructor(limit: number) {
-    this.limit = limit
+    this.#limit = limit
   }
 
   add(record: RequestRecord): void {
-    this.records.push(record)
+    this.#records.push(record)
     // Twice the limit before cutting: cutting costs once a limit, not once a request.
-    if (this.records.length >= 2 * this.limit) this.records = this.newest()
+    if (this.#records.length >= 2 * this.#limit) this.#records = this.newest()
   }
 
   newest(): Array<RequestRecord> {
-    return this.limit === 0 ? [] : this.records.slice(-this.limit)
+    return this.#limit === 0 ? [] : this.#records.slice(-this.#limit)
   }
 }

@@ -29,15 +29,15 @@ export type Operation =
 
 /** What stands behind the `?`, read as far as somebody asks: most requests have more than anybody wants. */
 export class Query {
-  private readonly text: string
+  readonly #text: string
 
   constructor(text: string) {
-    this.text = text
+    this.#text = text
   }
 
   /** A pair counts if it splits on `=` into two non-empty parts; the first one of a name wins; no decoding. */
   get(name: string): string | undefined {
-    const { text } = this
+    const text = this.#text
     for (let at = 0; at < text.length;) {
       const next = text.indexOf("&", at)
       const end = next < 0 ? text.length : next

@@ -10,11 +10,11 @@ export class StagingArea {
   bytes = 0
   files = 0
   /** Joined files of failed commits, which no DELETE reaches. */
-  private leftovers: Array<Content> = []
-  private readonly storage: Storage
+  #leftovers: Array<Content> = []
+  readonly #storage: Storage
 
   constructor(storage: Storage) {
-    this.storage = storage
+    this.#storage = storage
   }
 
   /** Takes over the content of a chunk. */
@@ -27,20 +27,20 @@ export class StagingArea {
   remove(content: Content): void {
     this.bytes -= content.size
     this.files -= 1
-    this.storage.release(content)
+    this.#storage.release(content)
   }
 
   /** Keeps what a commit joined and could not use, as far as it got. */
   leave(content: Content, bytes: number): void {
     const leftover = { ...content, size: bytes }
-    this.storage.retain(leftover)
-    this.leftovers.push(leftover)
+    this.#storage.retain(leftover)
+    this.#leftovers.push(leftover)
     this.add(leftover)
   }
 
   /** What a fail-over does about leftovers. */
   clear(): void {
-    for (const leftover of this.leftovers) this.remove(leftover)
-    this.leftovers = []
+    for (const leftover of this.#leftovers) this.remove(leftover)
+    this.#leftovers = []
   }
 }

@@ -44,20 +44,20 @@ export class Session {
 
 /** All sessions, in the order in which the gateway lists them. */
 export class UploadSessions {
-  private readonly byId = new Map<string, Session>()
-  private readonly agenda: Agenda
-  private readonly dropChunks: (session: Session) => void
+  readonly #byId = new Map<string, Session>()
+  readonly #agenda: Agenda
+  readonly #dropChunks: (session: Session) => void
   /** When the next sweep is due. */
-  private sweepAt = 0
-  private sweepPlanned = false
+  #sweepAt = 0
+  #sweepPlanned = false
 
   constructor(agenda: Agenda, dropChunks: (session: Session) => void) {
-    this.agenda = agenda
-    this.dropChunks = dropChunks
+    this.#agenda = agenda
+    this.#dropChunks = dropChunks
   }
 
   get(sessionId: string): Session | undefined {
-    return this.byId.get(sessionId)
+    return this.#byId.get(sessionId)
   }
 
   /** Sessions with exactly that path, by id. */
@@ -67,45 +67,45 @@ export class UploadSessions {
 
   /** By id, which is how the primary's map is ordered. */
   all(): Array<Session> {
-    return [...this.byId.values()].sort((a, b) => a.sessionId < b.sessionId ? -1 : 1)
+    return [...this.#byId.values()].sort((a, b) => a.sessionId < b.sessionId ? -1 : 1)
   }
 
   /** Opens a session. One that finds the map empty puts the next sweep off. */
   create(sessionId: string, path: string, size: number, now: number): Session {
-    if (this.byId.size === 0) this.planSweep(now + SESSION_TIMEOUT)
+    if (this.#byId.size === 0) this.#planSweep(now + SESSION_TIMEOUT)
     const session = new Session(sessionId, path, size, now)
-    this.byId.set(sessionId, session)
+    this.#byId.set(sessionId, session)
     return session
   }
 
   /** Removes a session with its chunks. Whether there was one. */
   delete(sessionId: string): boolean {
-    const session = this.byId.get(sessionId)
+    const session = this.#byId.get(sessionId)
     if (session === undefined) return false
-    this.byId.delete(sessionId)
+    this.#byId.delete(sessionId)
     session.deleted = true
-    this.dropChunks(session)
+    this.#dropChunks(session)
     return true
   }
 
   /** What a fail-over does: no session survives it. */
   clear(): void {
-    for (const sessionId of [...this.byId.keys()]) this.delete(sessionId)
+    for (const sessionId of [...this.#byId.keys()]) this.delete(sessionId)
   }
 
-  private planSweep(at: number): void {
-    this.sweepAt = at
-    if (this.sweepPlanned) return
-    this.sweepPlanned = true
-    this.agenda.plan(at, (now) => this.sweep(now))
+  #planSweep(at: number): void {
+    this.#sweepAt = at
+    if (this.#sweepPlanned) return
+    this.#sweepPlanned = true
+    this.#agenda.plan(at, (now) => this.#sweep(now))
   }
 
-  private sweep(now: number): void {
-    this.sweepPlanned = false
-    if (now < this.sweepAt) return this.planSweep(this.sweepAt)
-    for (const session of [...this.byId.values()]) {
+  #sweep(now: number): void {
+    this.#sweepPlanned = false
+    if (now < this.#sweepAt) return this.#planSweep(this.#sweepAt)
+    for (const session of [...this.#byId.values()]) {
       if (session.modified + SESSION_TIMEOUT <= now) this.delete(session.sessionId)
     }
-    if (this.byId.size > 0) this.planSweep(now + SWEEP_INTERVAL)
+    if (this.#byId.size > 0) this.#planSweep(now + SWEEP_INTERVAL)
   }
 }

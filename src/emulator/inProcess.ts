@@ -152,23 +152,23 @@ class GatewayResponse extends Inspectable.Class implements HttpClientResponse.Ht
   readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
   readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly request: Request
-  private readonly reply: Reply
-  private readonly at: number
+  readonly #reply: Reply
+  readonly #at: number
 
   /** `at` is when it was sent, in milliseconds since 1970. */
   constructor(request: Request, reply: Reply, at: number) {
     super()
     this.request = request
-    this.reply = reply
-    this.at = at
+    this.#reply = reply
+    this.#at = at
   }
 
   get status(): number {
-    return this.reply.status
+    return this.#reply.status
   }
 
   get headers(): Headers.Headers {
-    return Headers.fromInput({ Date: new Date(this.at).toUTCString(), ...this.reply.headers })
+    return Headers.fromInput({ Date: new Date(this.#at).toUTCString(), ...this.#reply.headers })
   }
 
   get cookies(): Cookies.Cookies {
@@ -180,30 +180,30 @@ class GatewayResponse extends Inspectable.Class implements HttpClientResponse.Ht
   }
 
   get text(): Effect.Effect<string, HttpClientError.ResponseError> {
-    return Effect.succeed(this.reply.body)
+    return Effect.succeed(this.#reply.body)
   }
 
   get json(): Effect.Effect<unknown, HttpClientError.ResponseError> {
     return Effect.try({
-      try: () => this.reply.body === "" ? null : JSON.parse(this.reply.body) as unknown,
-      catch: (cause) => this.undecodable(cause),
+      try: () => this.#reply.body === "" ? null : JSON.parse(this.#reply.body) as unknown,
+      catch: (cause) => this.#undecodable(cause),
     })
   }
 
   get urlParamsBody(): Effect.Effect<UrlParams.UrlParams, HttpClientError.ResponseError> {
-    return Effect.sync(() => UrlParams.fromInput(new URLSearchParams(this.reply.body)))
+    return Effect.sync(() => UrlParams.fromInput(new URLSearchParams(this.#reply.body)))
   }
 
   get formData(): Effect.Effect<FormData, HttpClientError.ResponseError> {
-    return Effect.fail(this.undecodable("a gateway sends no forms"))
+    return Effect.fail(this.#undecodable("a gateway sends no forms"))
   }
 
   get arrayBuffer(): Effect.Effect<ArrayBuffer, HttpClientError.ResponseError> {
-    return Effect.sync(() => this.bytes.buffer)
+    return Effect.sync(() => this.#bytes.buffer)
   }
 
   get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
-    return this.reply.body === "" ? Stream.empty : Stream.suspend(() => Stream.make(this.bytes))
+    return this.#reply.body === "" ? Stream.empty : Stream.suspend(() => Stream.make(this.#bytes))
   }
 
   toJSON(): unknown {
@@ -214,11 +214,11 @@ class GatewayResponse extends Inspectable.Class implements HttpClientResponse.Ht
     })
   }
 
-  private get bytes(): Uint8Array<ArrayBuffer> {
-    return new TextEncoder().encode(this.reply.body)
+  get #bytes(): Uint8Array<ArrayBuffer> {
+    return new TextEncoder().encode(this.#reply.body)
   }
 
-  private undecodable(cause: unknown): HttpClientError.ResponseError {
+  #undecodable(cause: unknown): HttpClientError.ResponseError {
     return new HttpClientError.ResponseError({
       request: this.request,
       response: this,
