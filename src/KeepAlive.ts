@@ -129,7 +129,7 @@ export class KeepAlive {
     this.#all.add(socket)
     // `node:http` says so when the answer is in and the connection may stay.
     socket.on("free", () => {
-      if (socket.destroyed || !socket.writable) return // Else the collector carries a finished request along until the next one.
+      if (socket.destroyed || !socket.writable) return // Or the collector would carry a finished request along until the next one.
       ;(socket as Net.Socket & { _httpMessage?: unknown })._httpMessage = null
       if (this.#idle.length >= MOST_IDLE) return void socket.destroy()
       socket.unref()

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
@@ -28,10 +29,8 @@ export class UploadDeadline extends Base {}
 
 /** Whole seconds that the cluster gets for what goes out now: `wanted`, or what is left, and one at the least. */
 export const secondsLeft = (wanted: number): Effect.Effect<number> =>
-  Effect.flatMap(UploadDeadline, (deadline) =>
-    Effect.clockWith((clock) =>
-      Effect.sync(() => {
-        const left = Math.ceil((deadline - clock.unsafeCurrentTimeMillis()) / 1000)
-        return Math.max(1, Math.min(wanted, left))
-      })
-    ))
+  Effect.zipWith(
+    UploadDeadline,
+    Clock.currentTimeMillis,
+    (deadline, now) => Math.max(1, Math.min(wanted, Math.ceil((deadline - now) / 1000))),
+  )

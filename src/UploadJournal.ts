@@ -57,12 +57,14 @@ export class UploadJournal extends Base {
     })
 }
 
-/** Owners that share the sessions share the packages too. */
-const packagesBeside = ((all = new WeakMap<object, Map<string, PackageRecord>>()) => (store: object) => {
-  const packages = all.get(store) ?? new Map<string, PackageRecord>()
-  all.set(store, packages)
+/** By the map of sessions: owners that share those share the packages too. */
+const packagesOf = new WeakMap<object, Map<string, PackageRecord>>()
+
+const packagesBeside = (sessions: object): Map<string, PackageRecord> => {
+  const packages = packagesOf.get(sessions) ?? new Map<string, PackageRecord>()
+  packagesOf.set(sessions, packages)
   return packages
-})()
+}
 
 /** Records in a map. */
 const inMemory = <Id, Entry extends Owned, Patch>(

@@ -21,7 +21,7 @@ const DATE = new Date(1980, 0, 1)
 const TELL_EVERY = 250
 
 /** A folder that becomes a zip file. */
-export interface Compression {
+interface Compression {
   /** Path of the folder in the package. */
   readonly folder: string
   readonly files: ReadonlyArray<PackageFile>

@@ -44,7 +44,9 @@ const SECONDS = MetricBoundaries.fromIterable([
 
 /**
  * `fabric_client_calls` by operation and outcome (`success`, or the tag of the reason), `fabric_client_attempts`
- * and `fabric_client_duration_seconds` by operation. Made once a name, because to look up a metric by its tags costs more than to count. */
+ * and `fabric_client_duration_seconds` by operation. Made once a name: to look up a metric by its tags costs more than
+ * to count.
+ */
 class Meters {
   readonly #calls = new Map<string, Metric.Metric.Counter<number>>()
   readonly #operation: string

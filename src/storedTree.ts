@@ -52,7 +52,7 @@ export const readTree = (
   })
 
 /** Where the store is not as the plan says. */
-export interface Difference {
+interface Difference {
   /** Files that are missing or have another size, in sentences. */
   readonly wrong: ReadonlyArray<string>
   /** Files that the plan does not have, by their paths below the destination. */

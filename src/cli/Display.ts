@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import process from "node:process"
 
 /** A terminal on stderr. */
-export interface Screen {
+interface Screen {
   readonly columns: () => number
   readonly write: (text: string) => void
 }

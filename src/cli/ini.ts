@@ -5,7 +5,7 @@
  */
 
 /** Keys and values of one section, keys in lower case. */
-export type Section = ReadonlyMap<string, string>
+type Section = ReadonlyMap<string, string>
 
 /**
  * Reads one section, with what `[DEFAULT]` adds to it. Lines that are indented deeper than their key continue

@@ -1,12 +1,12 @@
 /**
- * What is said when a process is told to stop a second time, and ends without more ado.
+ * What is said when a process is told to stop a second time, and ends at once.
  *
  * @module
  */
 import * as Effect from "effect/Effect"
 
-/** Makes the words on the spot, without waiting for anything. */
-export type LastWords = () => string | undefined
+/** Puts the words together at once, without waiting for anything. */
+type LastWords = () => string | undefined
 
 let current: LastWords | undefined
 

@@ -19,7 +19,7 @@ import { descriptor, optionsOf } from "./descriptors.ts"
 import { didYouMean } from "./didYouMean.ts"
 
 /** A command and what it was given, by name. */
-export interface Invocation {
+interface Invocation {
   readonly command: Command
   readonly params: Readonly<Record<string, unknown>>
 }

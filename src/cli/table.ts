@@ -5,7 +5,7 @@
  */
 
 /** A column: its title, and where its cells go. */
-export type Column = readonly [title: string, align: "left" | "right"]
+type Column = readonly [title: string, align: "left" | "right"]
 
 /** Columns side by side with two blanks between. Nothing trails. */
 export const table = (columns: ReadonlyArray<Column>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {

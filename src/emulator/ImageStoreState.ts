@@ -14,7 +14,7 @@ import * as StorePath from "./StorePath.ts"
 import { type Session, UploadSessions } from "./UploadSessions.ts"
 
 /** How a store is set up. */
-export interface StateOptions {
+interface StateOptions {
   readonly os: StorePath.Os
   readonly storage: Content.Storage
   /** Bytes of the disk that holds files and staging area. */
@@ -22,7 +22,7 @@ export interface StateOptions {
 }
 
 /** A chunk with its whole body. */
-export interface ChunkUpload {
+interface ChunkUpload {
   readonly sessionId: string
   /** Percent-decoded and otherwise as sent: sessions compare paths exactly. */
   readonly path: string
@@ -35,7 +35,7 @@ export interface ChunkUpload {
 }
 
 /** How a commit goes on this time. */
-export interface CommitCourse {
+interface CommitCourse {
   /** Milliseconds that joining takes. */
   readonly duration: number
   /** Moving the file in fails, and the old version is put back (protocol.md 4.5). */

@@ -9,21 +9,21 @@ import type { ImageStoreState } from "./ImageStoreState.ts"
 import * as StorePath from "./StorePath.ts"
 
 /** A folder in a listing. */
-export interface ListedFolder {
+interface ListedFolder {
   readonly path: string
   /** Files at any depth below it, counted in 16 bits. */
   readonly fileCount: number
 }
 
 /** One page of a listing. */
-export interface Listing {
+interface Listing {
   readonly files: Array<StoredFile>
   readonly folders: Array<ListedFolder>
   /** The path of the first entry that did not fit. Empty: that was all. */
   readonly continuation: string
 }
 
-/** Roughly what the service reckons for an entry: two bytes a character and its numbers. */
+/** Roughly what the service counts for an entry: two bytes a character and its numbers. */
 const estimate = (path: string): number => 2 * path.length + 64
 
 /** What is directly in a folder, or the file of that name. `""` is the root. */

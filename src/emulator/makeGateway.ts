@@ -13,7 +13,7 @@ import type { EmulatorOptions } from "./Options.ts"
 import * as StorePath from "./StorePath.ts"
 
 /** What {@link EmulatorOptions} says when it says nothing. */
-export const defaults: Required<
+const defaults: Required<
   Pick<EmulatorOptions, "version" | "imageStore" | "infoShape" | "pageBytes" | "history">
 > = {
   version: "10.1.2175.9590",

@@ -21,7 +21,7 @@ export interface Ended {
   readonly err: string
 }
 
-export interface Running {
+interface Running {
   readonly signal: (signal: "SIGINT" | "SIGTERM" | "SIGKILL") => void
   readonly ended: Effect.Effect<Ended>
 }

@@ -14,7 +14,7 @@ interface Gap {
   readonly last: bigint
 }
 
-export interface RangeStore {
+interface RangeStore {
   /** Our client over it. */
   readonly layer: Layer.Layer<FabricClient>
   /** The `Content-Range` of each chunk, in the order in which they came. */

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { Buffer } from "node:buffer"
 import * as net from "node:net"
 
-export interface Conversation {
+interface Conversation {
   /** Everything that came back, as Latin-1. */
   readonly text: string
   /** How the connection ended: the error's code, or `closed`. */
