@@ -1,6 +1,6 @@
 /**
  * What has to be known of an upload session to end it, also when its process is gone: one record a session, kept
- * from before its first chunk until it is dead. And what has to be known of a package to go on with it.
+ * from before its first chunk until it is dead. And what has to be known of a package to resume it.
  *
  * @module
  */

@@ -248,7 +248,7 @@ describe("a large file whose chunks may still arrive", () => {
     })))
 })
 
-describe("a package that is gone on with, and fails", () => {
+describe("a package that is resumed, and fails", () => {
   const fails = (options: PackageOptions = {}) =>
     Effect.gen(function* () {
       const source = yield* folderOf(small)

@@ -174,7 +174,7 @@ describe("a huge file", () => {
       return { journal, store: rangeStore(BigInt(size), see, { expected }) }
     }
 
-    it.effect("is gone on with where it lacks something, and nowhere else", () => {
+    it.effect("is resumed where it lacks something, and nowhere else", () => {
       const { journal, store } = left(() => {}, String)
       const piece = new Uint8Array(CHUNK)
       const patience = new Patience(60_000, 0)

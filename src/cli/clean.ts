@@ -74,8 +74,8 @@ const halfPackagesOf = Effect.gen(function* () {
   for (const { path, source, touched } of half) {
     yield* note(
       `Half a package is at ${path}, since ${moment(touched)}.\n` +
-        `  To go on with it: image-store upload ${word(source)} ${word(path)} ${at(origins)}\n` +
-        `  To remove it:     image-store rm ${word(path)} ${at(origins)}`,
+        `  To resume it: image-store upload ${word(source)} ${word(path)} ${at(origins)}\n` +
+        `  To remove it: image-store rm ${word(path)} ${at(origins)}`,
       { half: path },
     )
   }

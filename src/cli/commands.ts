@@ -92,7 +92,7 @@ const uploads: ReadonlyArray<Command> = [
     summary: "Upload a file, a folder, or a .sfpkg or .zip package, and leave nothing behind",
     details:
       "Folders and packages are checked before the first byte goes: everything that is wrong is listed at once. " +
-      "Ctrl-C cleans up before it ends. An upload that was killed is gone on with by the same command; " +
+      "Ctrl-C cleans up before it ends. The same command resumes an upload that was killed; " +
       "`image-store session clean` ends it instead. Memory: concurrency times chunk size. " +
       "With --json there is one event a line, and the last one is the summary.",
     cluster: "writes",
@@ -119,7 +119,7 @@ const uploads: ReadonlyArray<Command> = [
         choices: ["remove", "keep"],
         summary: "What becomes of a package that fails where nothing was before; default remove",
       },
-      "no-resume": { kind: "flag", summary: "Do not go on with what an earlier run left" },
+      "no-resume": { kind: "flag", summary: "Do not resume what an earlier run left" },
       "clean-stale": {
         kind: "flag",
         summary: "Delete others' sessions for the same files that are untouched for 10 minutes",

@@ -40,5 +40,5 @@ const cannotKeep = (why: string): CliError =>
   CliError.failed(
     `Cannot keep the upload journal: ${why}. Under Deno, allow --allow-env=${stateVariable},${HOME} ` +
       "--allow-sys=hostname, --allow-read and --allow-write of the folder that it is in, and --allow-run to " +
-      "go on with the uploads of processes that are over",
+      "resume the uploads of processes that are over",
   )

@@ -35,7 +35,7 @@ export const tell = (event: PackageEvent, note: Note): Effect.Effect<void> => {
       return event.resumed === 0 || event.sessionId === undefined
         ? Effect.logDebug(`Sending ${event.path} (${size(event.size)})`)
         : note(
-          `Going on with an earlier upload of ${event.path}: ` +
+          `Resuming an earlier upload of ${event.path}: ` +
             `${size(event.resumed)} of ${size(event.size)} are there already`,
           {},
         )

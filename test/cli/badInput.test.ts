@@ -8,7 +8,7 @@ import { imageStore, type Machine } from "./terminal.ts"
 const AT = ["--endpoint", "http://one:19080"]
 
 const refused = (name: string, line: ReadonlyArray<string>, says: string | RegExp, machine?: Machine) =>
-  it.effect(`refuses ${name} by 2, and sends nothing`, () =>
+  it.effect(`refuses ${name}, exits with 2, and sends nothing`, () =>
     Effect.gen(function* () {
       const ran = yield* imageStore(line, machine)
       expect(ran.code).toBe(2)
@@ -37,7 +37,7 @@ describe("wrong use", () => {
   refused(
     "PowerShell's address",
     ["session", "delete", S, "--endpoint", "one:19000"],
-    /write|at http:\/\/one:19080/,
+    /the HTTP gateway is at http:\/\/one:19080/,
   )
   refused("tcp://", ["session", "delete", S, "--endpoint", "tcp://one:19000"], /http:\/\/one:19080/)
   refused("a path in the endpoint", ["ls", "--endpoint", "http://one:19080/x"], /write http:\/\/one:19080$/)
@@ -64,7 +64,7 @@ describe("wrong use", () => {
 
 describe("errors of the cluster", () => {
   const failing = (name: string, fault: Fault, says: string) =>
-    it.effect(`fail by 1: ${name}`, () =>
+    it.effect(`exit with 1: ${name}`, () =>
       Effect.gen(function* () {
         yield* (yield* Emulator).inject(fault, { times: 10 })
         const ran = yield* inTime(imageStore(["session", "delete", S, ...AT]))
@@ -97,7 +97,7 @@ describe("errors of the cluster", () => {
     }).pipe(Effect.provide(Emulator.layer())))
 })
 
-it.effect("an error of ours is told as such, and fails by 1", () =>
+it.effect("an error of ours is told as such, and exits with 1", () =>
   Effect.gen(function* () {
     const broken = HttpClient.make(() => Effect.dieMessage("out of order"))
     const ran = yield* Effect.provideService(imageStore(["ls", ...AT]), HttpClient.HttpClient, broken)

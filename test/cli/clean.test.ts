@@ -153,8 +153,8 @@ describe("session clean", () => {
         expect(ran).toMatchObject({ code: 0, out: "No upload session is recorded on this machine." })
         expect(ran.err).toContain(
           "Half a package is at Half, since 2026-11-21 00:00:00Z.\n" +
-            `  To go on with it: image-store upload '/tmp/my shop' Half ${AT}\n` +
-            `  To remove it:     image-store rm Half ${AT}`,
+            `  To resume it: image-store upload '/tmp/my shop' Half ${AT}\n` +
+            `  To remove it: image-store rm Half ${AT}`,
         )
         expect(ran.err).not.toMatch(/Whole|Gone/)
         expect(yield* records(state)).toEqual([`Half.${NOBODY}-1@${hostname()}.package`])
@@ -180,7 +180,7 @@ describe("session clean", () => {
       })
     ))
 
-  it.effect("fails by 1 where the cluster will not delete, and keeps the record", () =>
+  it.effect("exits with 1 where the cluster will not delete, and keeps the record", () =>
     run((state) =>
       Effect.gen(function* () {
         yield* left(state, S)

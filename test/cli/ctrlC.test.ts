@@ -61,7 +61,7 @@ const nothingLeft = (emulator: EmulatorShape, state: string) =>
 
 describe("Ctrl-C", () => {
   scoped(
-    "once removes what had come of a package, says so, and ends by 130",
+    "once removes what had come of a package, says so, and exits with 130",
     Effect.gen(function* () {
       const folder = yield* folderOf({ ...shop, "Web/Code/big.dll": BIG })
       const { emulator, running, state } = yield* begun([folder])
@@ -78,7 +78,7 @@ describe("Ctrl-C", () => {
   )
 
   scoped(
-    "once leaves a file as it was before, says so, and ends by 130",
+    "once leaves a file as it was before, says so, and exits with 130",
     Effect.gen(function* () {
       const { emulator, running, state } = yield* begun([yield* fileOf("a.bin", BIG), "--json"])
       running.signal("SIGINT")

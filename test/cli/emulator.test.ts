@@ -147,7 +147,7 @@ describe("emulator", () => {
       assert.approximately(yield* timed("emulator --port 0 --bandwidth 2", 500_000), 2000, 1)
     }))
 
-  it.effect("refuses latencies and bandwidths that make no sense, by 2", () =>
+  it.effect("refuses latencies and bandwidths that make no sense, and exits with 2", () =>
     Effect.gen(function* () {
       for (
         const [option, message] of [
@@ -165,7 +165,7 @@ describe("emulator", () => {
       }
     }))
 
-  it.scopedLive("fails by 1 where it cannot keep its content", () =>
+  it.scopedLive("exits with 1 where it cannot keep its content", () =>
     Effect.gen(function* () {
       const folder = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(join(tmpdir(), "emulator-"))),
@@ -205,7 +205,7 @@ describe("emulator", () => {
       expect(err).toMatch(/--chaos random:\d+:0\.1/)
     }))
 
-  it.scopedLive("fails by 1 where the port is taken", () =>
+  it.scopedLive("exits with 1 where the port is taken", () =>
     Effect.gen(function* () {
       const { url } = yield* Emulator.serve({ port: 0 })
       const { code, err } = yield* ended(`emulator --port ${new URL(url).port}`)

@@ -130,7 +130,7 @@ describe("under Node, bundled, without node_modules", () => {
       expect(JSON.parse(ran.out)).toHaveProperty("staging")
     })), LONG)
 
-  it("exits by 1 where nobody answers, without a stack", async () => {
+  it("exits with 1 where nobody answers, without a stack", async () => {
     const ran = await node(["session", "delete", S, "--endpoint", "http://127.0.0.1:1"]).ended
     expect(ran).toMatchObject({ code: 1, out: "" })
     expect(ran.err).toContain("nobody answered")
@@ -138,7 +138,7 @@ describe("under Node, bundled, without node_modules", () => {
   }, LONG)
 
   it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
-    "ends by 130 on %s, and lets the request go",
+    "exits with 130 on %s, and lets the request go",
     (signal) =>
       scoped(Effect.gen(function* () {
         const { arrived, url } = yield* silent
@@ -252,7 +252,7 @@ describe("under Deno, from its sources", () => {
     expect(data.err).toContain("--allow-write")
   }, LONG)
 
-  it("refuses wrong use by 2", async () => {
+  it("exits with 2 on wrong use", async () => {
     expect((await deno([], ["session", "delete", "x", "--endpoint", "http://127.0.0.1:1"]).ended).code).toBe(
       2,
     )

@@ -19,7 +19,7 @@ describe("session delete", () => {
       expect(yield* (yield* Emulator).sessions).toEqual([])
     }).pipe(Effect.provide(Emulator.layer())))
 
-  it.effect("fails by 1 for a session that is not there, and by nothing with --if-exists", () =>
+  it.effect("exits with 1 for a session that is not there, and with 0 given --if-exists", () =>
     Effect.gen(function* () {
       const ran = yield* imageStore(`session delete ${S} ${AT}`)
       expect(ran.code).toBe(1)
@@ -100,7 +100,7 @@ describe("session show", () => {
       )
     }).pipe(Effect.provide(Emulator.layer())))
 
-  it.effect("fails by 1 for a session that is not there", () =>
+  it.effect("exits with 1 for a session that is not there", () =>
     Effect.gen(function* () {
       const ran = yield* imageStore(`session show ${S} ${AT}`)
       expect(ran.code).toBe(1)

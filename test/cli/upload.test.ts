@@ -613,7 +613,7 @@ describe("an upload that is stopped", () => {
         expect(yield* records(state)).toEqual([])
       }), LATENCY))
 
-  it.effect("by its deadline cleans up and fails by 1", () =>
+  it.effect("by its deadline cleans up and exits with 1", () =>
     run((state) =>
       Effect.gen(function* () {
         const args = ["--deadline", "1m", ...CHUNKS, "--concurrency", "1"]
