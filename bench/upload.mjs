@@ -151,7 +151,7 @@ commits and deletes. Memory is the greatest that the system counts, less what th
     text: `## Small files
 
 Ours also reads the folder, marks each with \`_.dir\`, and compares the listing with the plan. The model sends the
-marks too; raw and \`curl\` send the files alone, and raw knows them from one look without checking anything.`,
+markers too; raw and \`curl\` send the files alone, and raw knows them from one look without checking anything.`,
   },
   {
     name: "far",

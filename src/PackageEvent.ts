@@ -31,7 +31,7 @@ export interface PackageSummary {
   readonly applicationType: string | undefined
   /** `ApplicationTypeVersion`, where there is a manifest. */
   readonly applicationVersion: string | undefined
-  /** Files, without the `_.dir` marks. */
+  /** Files, without the `_.dir` markers. */
   readonly files: number
   /** Bytes of these. */
   readonly bytes: number
@@ -42,7 +42,7 @@ export interface PackageSummary {
   /** Attempts that had to be repeated. */
   readonly retries: number
   readonly seconds: number
-  /** Files that were there and are not of the package, by their paths below `path`, without marks. They are gone. */
+  /** Files that were there and are not of the package, by their paths below `path`, without markers. They are gone. */
   readonly removed: ReadonlyArray<string>
 }
 

@@ -217,8 +217,8 @@ export class PackageJournal {
     }
   }
 
-  /** What is kept of a mark: all of them are the same, and that one may still arrive is what matters. */
-  get mark(): FileJournal {
+  /** What is kept of a marker: all of them are the same, and that one may still arrive is what matters. */
+  get marker(): FileJournal {
     return {
       stored: undefined,
       late: undefined,

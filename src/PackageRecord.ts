@@ -25,7 +25,7 @@ export interface PackageRecord extends Owned {
   /** What is at the path came from this upload, or from earlier runs of it, and may go when it fails. */
   readonly first: boolean
   /**
-   * No deletion, no mark and no lost request of this upload can arrive after this time, in milliseconds since 1970. Files
+   * No deletion, no marker and no lost request of this upload can arrive after this time, in milliseconds since 1970. Files
    * without a version may, besides.
    */
   readonly quietAt: number

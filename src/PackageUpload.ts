@@ -23,7 +23,7 @@ import {
   inTheWay,
   type KeyOf,
   listFolder,
-  markIn,
+  markerIn,
   readTree,
   rootsOf,
   type StoredTree,
@@ -65,8 +65,8 @@ export class PackageUpload {
   readonly #concurrency: number
   readonly #summaries: Array<FileSummary> = []
   readonly #removed = new Set<string>()
-  /** The mark of the package as a whole was sent, or is about to be. */
-  #marks = false
+  /** The marker of the package as a whole was sent, or is about to be. */
+  #markerSent = false
   /** Somebody else has completed a package at the destination meanwhile. */
   #mixed = false
   #journal: PackageJournal | undefined
@@ -116,7 +116,7 @@ export class PackageUpload {
 
       yield* this.#files((name) => journal.fileOf(name), (name) => journal.isLate(name))
       for (const level of levelsOf(folders.filter((name) => name !== ""))) {
-        yield* Effect.forEach(level, (name) => this.#mark(name), {
+        yield* Effect.forEach(level, (name) => this.#putMarker(name), {
           concurrency: this.#concurrency,
           discard: true,
         })
@@ -135,11 +135,11 @@ export class PackageUpload {
         yield* this.delete(MARKER)
         yield* this.#files(() => undefined, () => false)
       }
-      this.#marks = true
-      yield* this.#mark("")
+      this.#markerSent = true
+      yield* this.#putMarker("")
       yield* this.#inTime(Effect.map(
         listFolder(path),
-        (entries) => markIn(entries)?.size === 0 ? [] : [`the cluster does not list ${MARKER}`],
+        (entries) => markerIn(entries)?.size === 0 ? [] : [`the cluster does not list ${MARKER}`],
       ))
       const total = (field: "sent" | "resumed" | "retries") =>
         this.#summaries.reduce((sum, summary) => sum + summary[field], 0)
@@ -152,12 +152,12 @@ export class PackageUpload {
     })
   }
 
-  /** Whether somebody else has completed a package at the destination: its mark is there, or was. */
+  /** Whether somebody else has completed a package at the destination: its marker is there, or was. */
   get isOfOthers(): Effect.Effect<boolean, FabricError, FabricClient> {
     return Effect.suspend(() =>
-      this.#mixed || this.#marks ? Effect.succeed(this.#mixed) : Effect.map(
+      this.#mixed || this.#markerSent ? Effect.succeed(this.#mixed) : Effect.map(
         this.persist(listFolder(this.#plan.path, SHORT_TIMEOUT)),
-        (entries) => markIn(entries) !== undefined,
+        (entries) => markerIn(entries) !== undefined,
       )
     )
   }
@@ -215,11 +215,11 @@ export class PackageUpload {
   }
 
   /** Marks a folder as complete. Only its troubles are worth telling. */
-  #mark(name: string): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
+  #putMarker(name: string): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
     const tell = (event: UploadEvent) => {
       if (event._tag === "Retried") this.#emit(event)
     }
-    const marked = this.#upload(EMPTY, pathIn(name, MARKER), tell, this.#journal?.mark)
+    const marked = this.#upload(EMPTY, pathIn(name, MARKER), tell, this.#journal?.marker)
     return Effect.map(marked, (summary) => void this.#summaries.push(summary))
   }
 

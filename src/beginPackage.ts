@@ -60,7 +60,7 @@ const untilAlone = (
     }
   })
 
-/** Waits until no deletion and no mark of an earlier upload can arrive any more: they would hit what comes now. */
+/** Waits until no deletion and no marker of an earlier upload can arrive any more: they would hit what comes now. */
 const untilQuiet = (
   path: string,
   waiting: Waiting,

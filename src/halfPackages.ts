@@ -11,7 +11,7 @@ import type { FabricError } from "./FabricError.ts"
 import type { JournalError } from "./Journal.ts"
 import type { PackageRecord } from "./PackageRecord.ts"
 import { leftPackages } from "./packageRecords.ts"
-import { listFolder, markIn } from "./storedTree.ts"
+import { listFolder, markerIn } from "./storedTree.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 
 /** Milliseconds after which nothing of a run that wrote to its record last can be under way. */
@@ -48,7 +48,7 @@ const isThere = (
 ): Effect.Effect<boolean, FabricError | JournalError, FabricClient | UploadJournal> =>
   Effect.gen(function* () {
     const entries = yield* listFolder(record.path)
-    if (entries.length > 0 && markIn(entries) === undefined) return true
+    if (entries.length > 0 && markerIn(entries) === undefined) return true
     // What may still arrive has to be known to the next upload.
     const quietAt = Math.max(record.quietAt, record.touched + LATE)
     if (quietAt <= (yield* Clock.currentTimeMillis)) yield* forget(record)

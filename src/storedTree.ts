@@ -29,8 +29,8 @@ export const listFolder = (
     () => Effect.succeed([]),
   )
 
-/** The mark of the folder that was listed, if it has one. */
-export const markIn = (entries: ReadonlyArray<ImageStoreEntry>): File | undefined =>
+/** The marker of the folder that was listed, if it has one. */
+export const markerIn = (entries: ReadonlyArray<ImageStoreEntry>): File | undefined =>
   entries.find((entry): entry is File => entry._tag === "File" && entry.path.endsWith(`/${MARKER}`))
 
 /** The files at any depth; none where the destination does not exist. `ask` lists one folder. */

@@ -41,7 +41,7 @@ type Env = FabricClient | UploadJournal
  * `PackageUploaded`. `path` defaults to the source's name, without its extension.
  *
  * Everything is checked before the first byte goes, and all that is wrong is told at once. Folders get their `_.dir`
- * marks children first, and the package's own comes last, after the cluster's listing was compared with the plan; one
+ * markers children first, and the package's own comes last, after the cluster's listing was compared with the plan; one
  * that is there is removed first: at no time can a mix of two packages be provisioned (protocol.md 5.1).
  *
  * Fails with `PackageError` when the package is not right, or not right in the store afterwards; otherwise as

@@ -61,7 +61,7 @@ const file = (random: Random): Subject => {
 
 const NONE = new Uint8Array(0)
 
-/** A package that is complete, or lacks its mark. */
+/** A package that is complete, or lacks its marker. */
 const wholePackage = (random: Random, names: ReadonlyArray<string>) => ({
   ...Object.fromEntries(names.map((name) => [name, bytesOf(random, random(3) * random(60))])),
   "sub/_.dir": NONE,
@@ -227,7 +227,7 @@ const life = (seed: number, folder: string) => {
 const hashesOf = (files: Readonly<Record<string, Uint8Array>>) =>
   Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name, hashOf(bytes)]))
 
-/** Without marks, by name. */
+/** Without markers, by name. */
 const contentOf = (hashes: Readonly<Record<string, string>>) =>
   Object.fromEntries(Object.entries(hashes).filter(([name]) => !/(^|\/)_\.dir$/.test(name)))
 

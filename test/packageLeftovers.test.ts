@@ -28,7 +28,7 @@ import { afterwards, mortalRun, until } from "./support/mortal.ts"
 import { folderOf, stored, temporaryFolder } from "./support/packages.ts"
 
 describe("what a killed upload of a package had under way", () => {
-  it.effect("a deletion of the mark by a dead run does not unmark the package that came after it", () =>
+  it.effect("a deletion of the marker by a dead run does not unmark the package that came after it", () =>
     run(Effect.gen(function* () {
       yield* Effect.provide(upload(yield* folderOf({ "a.txt": "zero" })), UploadJournal.layerMemory())
       yield* inject(Fault.late("20 seconds"), "DeleteImageStoreContent")
@@ -52,7 +52,7 @@ describe("what a killed upload of a package had under way", () => {
       yield* holds({ "a.txt": "one", "b.txt": "two" })
     })))
 
-  it.effect("the mark of a dead run does not complete a half package", () =>
+  it.effect("the marker of a dead run does not complete a half package", () =>
     run(Effect.gen(function* () {
       const files = { "a.txt": "one", "b.txt": "two" }
       const many = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`n${i}.txt`, `${i}`]))
@@ -71,7 +71,7 @@ describe("what a killed upload of a package had under way", () => {
       assert.notProperty(found, "App/_.dir")
     })))
 
-  it.effect("a folder's mark of a dead run does not stay where the newer package has no such folder", () =>
+  it.effect("a folder's marker of a dead run does not stay where the newer package has no such folder", () =>
     run(Effect.gen(function* () {
       const next = yield* folderOf({ "a.txt": "ONE" })
       const old = { "old/1/2/3/4/a.txt": "a".repeat(100) }
@@ -177,7 +177,7 @@ describe("what an upload of a package had lost", () => {
 })
 
 describe("the roll-back of a package", () => {
-  it.effect("an upload that is interrupted while its mark goes out is removed", () =>
+  it.effect("an upload that is interrupted while its marker goes out is removed", () =>
     run(Effect.gen(function* () {
       const packages = new Map()
       const source = yield* folderOf({ "a.txt": "one" })

@@ -22,7 +22,7 @@ import {
   folderOf,
   serviceManifest,
   shop,
-  shopMarks,
+  shopMarkers,
   stored,
 } from "./support/packages.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
@@ -49,9 +49,13 @@ const summaryOf = (events: ReadonlyArray<PackageEvent>) => {
 const refusal = (source: string, options: PackageOptions = {}, path?: string) =>
   Effect.map(Effect.flip(upload(source, options, path)), (error) => `${error._tag}: ${error.message}`)
 
-const withMarks = (files: Readonly<Record<string, unknown>>, marks: ReadonlyArray<string>, under = "Shop") =>
+const withMarkers = (
+  files: Readonly<Record<string, unknown>>,
+  markers: ReadonlyArray<string>,
+  under = "Shop",
+) =>
   Object.fromEntries(
-    [...Object.entries(files), ...marks.map((mark) => [mark, ""] as const)]
+    [...Object.entries(files), ...markers.map((marker) => [marker, ""] as const)]
       .map(([name, content]) => [`${under}/${name}`, content]),
   )
 
@@ -77,19 +81,19 @@ const contains = (text: string, ...parts: ReadonlyArray<string>) =>
   parts.forEach((part) => assert.include(text, part))
 
 describe("a folder", () => {
-  it.effect("is brought with a mark in each folder", () =>
+  it.effect("is brought with a marker in each folder", () =>
     run(Effect.gen(function* () {
       yield* upload(yield* folderOf(shop))
-      assert.deepStrictEqual(yield* stored, withMarks({ ...shop }, shopMarks))
+      assert.deepStrictEqual(yield* stored, withMarkers({ ...shop }, shopMarkers))
     })))
 
   it.effect("is never marked complete before what is in it", () =>
     run(Effect.gen(function* () {
       yield* upload(yield* folderOf(shop))
       const puts = yield* asked("UploadFile")
-      const marks = puts.filter((path) => path.endsWith("_.dir"))
-      assert.deepStrictEqual(puts.slice(-marks.length), marks)
-      const depths = marks.map((path) => path.split("/").length)
+      const markers = puts.filter((path) => path.endsWith("_.dir"))
+      assert.deepStrictEqual(puts.slice(-markers.length), markers)
+      const depths = markers.map((path) => path.split("/").length)
       assert.deepStrictEqual(depths, [...depths].sort((a, b) => b - a))
       assert.strictEqual(puts.at(-1), "Shop/_.dir")
     })))
@@ -99,7 +103,7 @@ describe("a folder", () => {
       const files = Object.fromEntries(["a", "b", "c", "d", "e"].map((name) => [name, name.repeat(200_000)]))
       yield* inject(Fault.tooLarge, "UploadFile")
       yield* upload(yield* folderOf(files), { chunkSize: 300_000, concurrency: 1, validate: false }, "Big")
-      assert.deepStrictEqual(yield* stored, withMarks(files, ["_.dir"], "Big"))
+      assert.deepStrictEqual(yield* stored, withMarkers(files, ["_.dir"], "Big"))
       // Up to two files wait for their turn by then, as fast as the disk has opened them, and go whole as well.
       const whole = (yield* asked("UploadFile")).filter((path) => path !== "Big/_.dir").length
       assert.include([1, 2, 3], whole)
@@ -146,7 +150,7 @@ describe("a folder", () => {
       const big = "x".repeat(1000)
       const files = { ...shop, "Web/Code/a.dll": big, "Web/Code/b.dll": big }
       yield* upload(yield* folderOf(files), { chunkSize: 300, concurrency: 3 })
-      assert.deepStrictEqual(yield* stored, withMarks(files, shopMarks))
+      assert.deepStrictEqual(yield* stored, withMarkers(files, shopMarkers))
       assert.isAtLeast((yield* asked("UploadFileChunk")).length, 8)
       assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
     })))
@@ -155,7 +159,7 @@ describe("a folder", () => {
   it.scoped("goes by single requests to a Linux cluster", () =>
     Effect.gen(function* () {
       yield* upload(yield* folderOf(shop), { chunkSize: 5 })
-      assert.deepStrictEqual(yield* stored, withMarks({ ...shop }, shopMarks))
+      assert.deepStrictEqual(yield* stored, withMarkers({ ...shop }, shopMarkers))
     }).pipe(Effect.provide(Layer.merge(clusterWith({}, { os: "linux" }), UploadJournal.layerMemory()))))
 
   it.effect("of hundreds of small files is brought whole", () =>
@@ -187,16 +191,16 @@ describe("a folder", () => {
     run(Effect.gen(function* () {
       const files = { "a b/c+d&e=f;g@h,i's (1) ü.txt": "hello" }
       yield* upload(yield* folderOf(files, "My App"), { validate: false })
-      assert.deepStrictEqual(yield* stored, withMarks(files, ["a b/_.dir", "_.dir"], "My App"))
+      assert.deepStrictEqual(yield* stored, withMarkers(files, ["a b/_.dir", "_.dir"], "My App"))
     })))
 
-  it.effect("has its own marks replaced, not doubled, and empty folders marked", () =>
+  it.effect("has its own markers replaced, not doubled, and empty folders marked", () =>
     run(Effect.gen(function* () {
       const files = { "a.txt": "a", "_.dir": "", "sub/_.dir": "not empty", "void/": "" }
       yield* upload(yield* folderOf(files), { validate: false })
       assert.deepStrictEqual(
         yield* stored,
-        withMarks({ "a.txt": "a" }, ["sub/_.dir", "void/_.dir", "_.dir"]),
+        withMarkers({ "a.txt": "a" }, ["sub/_.dir", "void/_.dir", "_.dir"]),
       )
       assert.strictEqual((yield* asked("UploadFile")).length, 4)
     })))
@@ -206,7 +210,7 @@ describe("a folder", () => {
       Effect.gen(function* () {
         const files = { ...shop, "Web/Code/big.dll": "y".repeat(500) }
         yield* upload(yield* folderOf(files), { chunkSize: 50 })
-        assert.deepStrictEqual(yield* stored, withMarks(files, shopMarks))
+        assert.deepStrictEqual(yield* stored, withMarkers(files, shopMarkers))
         assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
       }),
       { faults: FaultPlan.random({ seed: 7, probability: 0.15 }) },
@@ -331,7 +335,7 @@ describe("what was there before", () => {
       Effect.gen(function* () {
         const events = yield* upload(yield* folderOf(shop))
         assert.deepStrictEqual(yield* stored, {
-          ...withMarks({ ...shop }, shopMarks),
+          ...withMarkers({ ...shop }, shopMarkers),
           "Other/kept.txt": "kept",
         })
         assert.deepStrictEqual(summaryOf(events).removed, ["Old/Code/old.dll"])
@@ -340,7 +344,7 @@ describe("what was there before", () => {
       { files: old },
     ))
 
-  it.effect("cannot be provisioned as a mix: its mark goes first, and comes last", () =>
+  it.effect("cannot be provisioned as a mix: its marker goes first, and comes last", () =>
     run(
       Effect.gen(function* () {
         yield* upload(yield* folderOf(shop))
@@ -370,7 +374,7 @@ describe("what was there before", () => {
         yield* upload(yield* folderOf({ was: "folder", "file/a.txt": "a" }), { validate: false })
         assert.deepStrictEqual(
           yield* stored,
-          withMarks({ was: "folder", "file/a.txt": "a" }, ["file/_.dir", "_.dir"]),
+          withMarkers({ was: "folder", "file/a.txt": "a" }, ["file/_.dir", "_.dir"]),
         )
         const writes = (yield* (yield* Emulator).requests).filter(({ method }) => method !== "GET")
         assert.deepStrictEqual(writes.slice(0, 2).map(({ path }) => path).sort(), [
@@ -428,7 +432,7 @@ describe("an upload that fails", () => {
       assert.deepStrictEqual(events.at(-1), { _tag: "PackageRemoved", path: "Shop" })
     })))
 
-  it.effect("keeps what came, without the mark, when told so", () =>
+  it.effect("keeps what came, without the marker, when told so", () =>
     run(Effect.gen(function* () {
       yield* inject(Fault.answer({ status: 200 }), "UploadFile")
       yield* refusal(yield* folderOf(shop), { onFailure: "keep", concurrency: 1 })
@@ -458,7 +462,7 @@ describe("an upload that fails", () => {
       { files: { "Shop/a.txt": "123" } },
     ))
 
-  it.effect("says so when the mark itself is lost", () =>
+  it.effect("says so when the marker itself is lost", () =>
     run(
       Effect.gen(function* () {
         const folder = yield* folderOf({ "a.txt": "12345" })
@@ -547,13 +551,13 @@ describe("an upload that fails", () => {
 describe("a deletion whose answer was lost", () => {
   const late = inject(Fault.late("20 seconds"), "DeleteImageStoreContent")
 
-  it.effect("does not take the mark that comes after it", () =>
+  it.effect("does not take the marker that comes after it", () =>
     run(
       Effect.gen(function* () {
         yield* late
         yield* upload(yield* folderOf(shop))
         yield* Effect.sleep("2 minutes")
-        assert.deepStrictEqual(yield* stored, withMarks({ ...shop }, shopMarks))
+        assert.deepStrictEqual(yield* stored, withMarkers({ ...shop }, shopMarkers))
       }),
       { files: { "Shop/old.txt": "old", "Shop/_.dir": "" } },
     ))
@@ -577,7 +581,7 @@ describe("a deletion whose answer was lost", () => {
       yield* refusal(folder)
       yield* upload(folder)
       yield* Effect.sleep("2 minutes")
-      assert.deepStrictEqual(yield* stored, withMarks({ ...shop }, shopMarks))
+      assert.deepStrictEqual(yield* stored, withMarkers({ ...shop }, shopMarkers))
     })))
 
   for (const lost of [Fault.loseMessage, Fault.hang, Fault.loseReply]) {
@@ -615,7 +619,7 @@ describe("the removal of half a package", () => {
         const elsewhere = UploadJournal.layerMemory()
         yield* Effect.provide(upload(folder, { ...options, concurrency: 8 }, "Shop"), elsewhere)
         yield* Fiber.interrupt(slow)
-        assert.deepStrictEqual(yield* stored, withMarks(small, ["_.dir"]))
+        assert.deepStrictEqual(yield* stored, withMarkers(small, ["_.dir"]))
       }),
       { latency: "1 second" },
     ))

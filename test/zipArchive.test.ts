@@ -9,7 +9,7 @@ import type { PackageOptions } from "../src/PackageEvent.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { clusterWith } from "./support/cluster.ts"
-import { fileOf, shop, shopMarks, stored } from "./support/packages.ts"
+import { fileOf, shop, shopMarkers, stored } from "./support/packages.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 import { unzip, zip, type ZipEntry } from "./support/zips.ts"
 
@@ -38,7 +38,7 @@ const refusal = (entries: ReadonlyArray<ZipEntry>, options: PackageOptions = {})
 
 const expected = {
   ...Object.fromEntries(Object.entries(shop).map(([name, text]) => [`Shop/${name}`, text])),
-  ...Object.fromEntries(shopMarks.map((name) => [`Shop/${name}`, ""])),
+  ...Object.fromEntries(shopMarkers.map((name) => [`Shop/${name}`, ""])),
 }
 
 describe("an archive", () => {

@@ -149,7 +149,7 @@ const contentOf = (
     hasMarker(destination),
     (marked): Content =>
       marked ? { text: `${destination} is complete, or as it was before`, left: undefined } : {
-        text: `${stays}, without its _.dir mark: nobody can provision it before it is uploaded again`,
+        text: `${stays}, without its _.dir marker: nobody can provision it before it is uploaded again`,
         left: true,
       },
     { text: stays, left: undefined },

@@ -9,7 +9,7 @@ import { type Failure, invalidArgument, ioError, pathTooLong } from "./ErrorCode
 export type Os = "windows" | "linux"
 
 /** The name that marks a folder as completely uploaded (protocol.md 5.1). */
-export const MARK = "_.dir"
+export const MARKER = "_.dir"
 
 /** Between the names of a stored path. */
 export const separatorOf = (os: Os): "\\" | "/" => os === "windows" ? "\\" : "/"

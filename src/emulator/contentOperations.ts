@@ -94,11 +94,11 @@ const byNameWithoutCase = (a: StoredFile, b: StoredFile): number => {
   return left < right ? -1 : left > right ? 1 : a.key < b.key ? -1 : 1
 }
 
-/** A stable file of exactly that path, or a stable mark file directly in it. */
+/** A stable file of exactly that path, or a stable marker file directly in it. */
 export const exists = (state: ImageStoreState, path: string): boolean => {
   const key = StorePath.keyOf(StorePath.normalize(path, state.os), state.os)
-  const mark = key + StorePath.separatorOf(state.os) + StorePath.MARK
-  return [key, mark].some((name) => state.files.get(name) !== undefined && !state.isWriting(name))
+  const marker = key + StorePath.separatorOf(state.os) + StorePath.MARKER
+  return [key, marker].some((name) => state.files.get(name) !== undefined && !state.isWriting(name))
 }
 
 const RESERVED = new Set(["store", "windowsfabricstore"])
@@ -127,7 +127,7 @@ export interface CopyDescription {
   readonly echo: boolean
 }
 
-/** Copies a file, or a folder that carries a mark (protocol.md 3.4). */
+/** Copies a file, or a folder that carries a marker (protocol.md 3.4). */
 export const copy = (
   state: ImageStoreState,
   description: CopyDescription,
@@ -144,21 +144,21 @@ export const copy = (
     const there = state.files.get(StorePath.keyOf(destination, state.os)) !== undefined
     return description.echo && there ? undefined : state.copyFile(file, destination, now)
   }
-  const mark = find(state, source + separator + StorePath.MARK)
-  if (mark === undefined) return ErrorCode.fileNotFound
-  const there = state.files.get(StorePath.keyOf(destination + separator + StorePath.MARK, state.os))
+  const marker = find(state, source + separator + StorePath.MARKER)
+  if (marker === undefined) return ErrorCode.fileNotFound
+  const there = state.files.get(StorePath.keyOf(destination + separator + StorePath.MARKER, state.os))
   if (description.echo && there !== undefined) return
   const skipped = new Set(description.skipFiles.map(StorePath.lowerCase))
   const nameOf = (path: string) => StorePath.lowerCase(path.slice(path.lastIndexOf(separator) + 1))
   const sources = [...state.files.all()].filter((found) =>
-    StorePath.lowerCase(found.path).startsWith(source + separator) && found.key !== mark.key &&
+    StorePath.lowerCase(found.path).startsWith(source + separator) && found.key !== marker.key &&
     !skipped.has(nameOf(found.path))
   )
   // What is there goes first, be it a file or a folder.
   const destinationKey = StorePath.keyOf(destination, state.os)
   state.files.delete(destinationKey)
   removeBelow(state, destinationKey)
-  for (const found of [...sources, mark]) {
+  for (const found of [...sources, marker]) {
     // The destination may lie in the source, and was deleted first.
     if (state.files.get(found.key) !== found) return ErrorCode.fileNotFound
     const failure = state.copyFile(found, destination + found.path.slice(source.length), now)

@@ -48,7 +48,7 @@ const upload = (
 ): Effect.Effect<Ran, never, HttpClient.HttpClient> =>
   imageStore(["upload", ...args, ...AT], { env: { XDG_STATE_HOME: state, ...env } })
 
-/** Every file but the marks, and what must not be left. */
+/** Every file but the markers, and what must not be left. */
 const outcome = Effect.gen(function* () {
   const emulator = yield* Emulator
   return {
@@ -231,7 +231,7 @@ describe("upload of a package", () => {
           "keep",
         ])
         expect(ran.code).toBe(1)
-        expect(ran.err).toMatch(/^What has come so far stays at Shop, without its _\.dir mark/m)
+        expect(ran.err).toMatch(/^What has come so far stays at Shop, without its _\.dir marker/m)
         expect(yield* outcome).toMatchObject({ sessions: 0, staged: 0 })
       })
     ))
@@ -244,7 +244,7 @@ describe("upload of a package", () => {
         const ran = yield* upload(state, [yield* folderOf(bigShop), ...CHUNKS])
         expect(ran.code).toBe(1)
         expect(ran.err).toMatch(
-          /^What has come so far stays at Shop, in a mix with what was there before, without its _\.dir mark: /m,
+          /^What has come so far stays at Shop, in a mix with what was there before, without its _\.dir marker: /m,
         )
       })
     ))

@@ -121,7 +121,7 @@ describe.skipIf(spawnSync("curl", ["--version"]).status !== 0)("curl", () => {
       child.stdin?.end()
     })
 
-  it.live("uploads a file in a session, and a folder with its marks, and sees them listed", () =>
+  it.live("uploads a file in a session, and a folder with its markers, and sees them listed", () =>
     served((url) =>
       Effect.gen(function* () {
         const store = `${url}/ImageStore`

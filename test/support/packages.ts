@@ -48,8 +48,8 @@ export const shop: Files = {
   "Web/Config/Settings.xml": "<Settings />",
 }
 
-/** Its marks. */
-export const shopMarks: ReadonlyArray<string> = [
+/** Its markers. */
+export const shopMarkers: ReadonlyArray<string> = [
   "Web/Code/wwwroot/_.dir",
   "Web/Code/_.dir",
   "Web/Config/_.dir",
