@@ -3,6 +3,7 @@
  *
  * @module
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -31,11 +32,19 @@ export const leftPackages: Effect.Effect<
   FabricClient | UploadJournal
 > = Effect.flatMap(UploadJournal, ({ packages }) => leftIn(packages, () => true))
 
-/** Those of a path. */
+/** Those of a path. Where the clock was set back since they were written, their times go with it. */
 export const leftOf = (
   path: string,
 ): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal> =>
-  Effect.flatMap(UploadJournal, ({ packages }) => leftIn(packages, (record) => record.path === path))
+  Effect.gen(function* () {
+    const { packages } = yield* UploadJournal
+    const now = yield* Clock.currentTimeMillis
+    const left = yield* leftIn(packages, (record) => record.path === path)
+    return left.map((record) => {
+      const ahead = Math.max(0, record.touched - now)
+      return { ...record, touched: record.touched - ahead, quietAt: record.quietAt - ahead }
+    })
+  })
 
 /** The same, this process's own by now, the latest last. */
 export const takeLeft = (

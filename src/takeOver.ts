@@ -13,6 +13,7 @@ import type { FabricError } from "./FabricError.ts"
 import { quietAfter } from "./heartbeat.ts"
 import type { JournalError } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
+import { latestArrival } from "./lateArrival.ts"
 import { endSession } from "./OpenSession.ts"
 import { wasCommitted } from "./settleCommit.ts"
 import { UploadJournal } from "./UploadJournal.ts"
@@ -54,11 +55,18 @@ const abandon = (own: Taken): Effect.Effect<void, never, FabricClient | UploadJo
       ),
   )
 
-/** When no chunk of a dead run can arrive any more. */
+/**
+ * When no chunk of a dead run can arrive any more. One that went out this moment would not be later, whatever is recorded:
+ * the clock may have been set back since.
+ */
 export const quietAfterDeath = (entry: JournalEntry): Effect.Effect<number> =>
   Effect.map(
     Clock.currentTimeMillis,
-    (now) => Math.max(entry.quietAt, quietAfter(entry, CHUNK_TIMEOUT, now)),
+    (now) =>
+      Math.min(
+        latestArrival(CHUNK_TIMEOUT, now),
+        Math.max(entry.quietAt, quietAfter(entry, CHUNK_TIMEOUT, now)),
+      ),
   )
 
 /** Milliseconds between two looks whether a commit of a dead run is over. */
@@ -70,7 +78,8 @@ const untilSettled = (
   waiting: Waiting,
 ): Effect.Effect<void, FabricError, FabricClient> =>
   Effect.gen(function* () {
-    const until = entry.touched + commitTimeout(entry.size) * 1000
+    const touched = Math.min(entry.touched, yield* Clock.currentTimeMillis)
+    const until = touched + commitTimeout(entry.size) * 1000
     for (let told = false;; told = true) {
       const now = yield* Clock.currentTimeMillis
       if (now >= until || (yield* isSettled(entry))) return

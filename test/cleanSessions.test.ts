@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -23,6 +24,8 @@ const left: JournalEntry = {
   quietAt: 0,
   touched: Date.UTC(2026, 10, 22),
 }
+
+const YEAR = 365 * 86_400_000
 
 const run = <A, E>(
   entry: Partial<JournalEntry>,
@@ -116,6 +119,17 @@ describe("cleanSessions", () => {
         assert.deepStrictEqual(yield* clean(), ["Deleted"])
       }),
     ))
+
+  it.effect("does not wait for a time that only a clock knew which has been set back since", () =>
+    Effect.forEach(["open", "committing"] as const, (state) =>
+      run(
+        { state, touched: left.touched + YEAR, quietAt: left.touched + YEAR + 35_000 },
+        Effect.gen(function* () {
+          const [took, outcomes] = yield* Effect.timed(clean())
+          assert.deepStrictEqual(outcomes, ["Deleted"])
+          assert.isBelow(Duration.toSeconds(took), 120)
+        }),
+      ), { discard: true }))
 
   it.effect("leaves another cluster's session alone", () =>
     run(

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -26,6 +27,8 @@ import {
 } from "./support/killedPackages.ts"
 import { afterwards, mortalRun, until } from "./support/mortal.ts"
 import { folderOf, stored, temporaryFolder } from "./support/packages.ts"
+
+const YEAR = 365 * 86_400_000
 
 describe("what a killed upload of a package had under way", () => {
   it.effect("a deletion of the marker by a dead run does not unmark the package that came after it", () =>
@@ -254,6 +257,21 @@ describe("the record of a package", () => {
       yield* Effect.provide(upload(yield* folderOf(small)), journal)
       yield* holds(small)
       assert.strictEqual(packages.size, 0)
+    })))
+
+  it.effect("does not make the next run wait for a time that only a clock knew which was set back since", () =>
+    run(Effect.gen(function* () {
+      yield* Effect.provide(upload(yield* folderOf({ "a.txt": "zero" })), UploadJournal.layerMemory())
+      yield* inject(Fault.late("20 seconds"), "DeleteImageStoreContent")
+      const dead = yield* killed(yield* folderOf(small), 1, {}, "DeleteImageStoreContent")
+      for (const [id, record] of dead.packages) {
+        const [touched, quietAt] = [record.touched + YEAR, record.quietAt + YEAR]
+        dead.packages.set(id, { ...record, touched, quietAt })
+      }
+      const [took] = yield* Effect.timed(resumed(yield* folderOf(newer), dead))
+      assert.isBelow(Duration.toSeconds(took), 120)
+      yield* Effect.sleep("5 minutes")
+      yield* holds(newer)
     })))
 
   it.effect("is warned of once where the journal cannot be used", () =>
