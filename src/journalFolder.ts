@@ -17,6 +17,9 @@ import { SessionId } from "./UploadSession.ts"
 import { whereAllowed } from "./whereAllowed.ts"
 
 const State = Schema.Literal("open", "committing", "deleting")
+/** Parts of a byte would make more chunks than memory holds. */
+const Bytes = Schema.Int.pipe(Schema.positive())
+
 const Hashes = Schema.Record({ key: Schema.String, value: Schema.String })
 
 const SESSIONS: Kind<SessionId, JournalEntry, JournalPatch> = {
@@ -28,7 +31,7 @@ const SESSIONS: Kind<SessionId, JournalEntry, JournalPatch> = {
     endpoints: Schema.Array(Schema.String),
     path: Schema.String,
     size: Schema.NonNegativeInt,
-    chunkSize: Schema.Positive,
+    chunkSize: Bytes,
     source: Schema.String,
     state: State,
     hashes: Hashes,
@@ -51,7 +54,7 @@ const Files = Schema.ReadonlyMap({
   key: Schema.String,
   value: Schema.Struct({
     size: Schema.NonNegativeInt,
-    chunkSize: Schema.Positive,
+    chunkSize: Bytes,
     hash: Schema.String,
     version: Schema.optionalWith(Schema.String, { exact: true }),
   }),

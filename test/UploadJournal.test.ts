@@ -17,6 +17,8 @@ const folder = Effect.acquireRelease(
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true })),
 )
 
+const OTHER = "7d0f3f0a-5d1c-4bb4-9d2e-3c0f6a0f1a11"
+
 const entryFor = (journal: UploadJournal["Type"], sessionId = S): JournalEntry => ({
   sessionId: sessionId as SessionId,
   endpoints: ["http://one:19080"],
@@ -126,6 +128,7 @@ describe("the journal on disk", () => {
             [own.replace(T, S), good],
             [`${T}.session`, good],
             ["other.session", '{"format":2}'],
+            [own.replace(T, OTHER), good.replace(T, OTHER).replace('"chunkSize":10', '"chunkSize":0.001')],
           ] as const
         ) {
           yield* Effect.promise(() => writeFile(join(path, name), text))
@@ -133,7 +136,7 @@ describe("the journal on disk", () => {
         yield* Effect.promise(() => writeFile(join(path, "notes.txt"), "mine"))
         assert.deepStrictEqual((yield* journal.entries).map(({ sessionId }) => sessionId as string), [T])
         const names = yield* Effect.promise(() => readdir(path))
-        assert.deepStrictEqual(names.filter((name) => name.endsWith(".bad")).length, 5)
+        assert.deepStrictEqual(names.filter((name) => name.endsWith(".bad")).length, 6)
         assert.include(names, "notes.txt")
         assert.deepStrictEqual((yield* journal.entries).length, 1)
       })
