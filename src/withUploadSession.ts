@@ -6,14 +6,15 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
 import * as Cause from "effect/Cause"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
 import { withHeartbeat } from "./heartbeat.ts"
-import { problemOfPath } from "./ImageStorePath.ts"
+import { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalError } from "./Journal.ts"
 import type { JournalEntry } from "./JournalEntry.ts"
-import { refuseParams } from "./makeOperation.ts"
+import { decodeParams, refuseParams } from "./makeOperation.ts"
 import { type Broken, OpenSession, type SessionHooks } from "./OpenSession.ts"
 import { Patience } from "./Patience.ts"
 import { bytesIn, chunksOf, missingChunks } from "./ranges.ts"
@@ -107,22 +108,24 @@ export const withUploadSession = <A, E, R>(
   options: TransactionOptions,
   use: (work: SessionWork) => Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E | FabricError | JournalError, R | FabricClient | UploadJournal> =>
-  Effect.zipRight(
-    sessionCanHold(options),
-    transact(options, { source: "", chunkSize: () => undefined, hooks: quiet, restart: restartOnce }, use),
+  Effect.flatMap(
+    checked(options),
+    () =>
+      transact(options, { source: "", chunkSize: () => undefined, hooks: quiet, restart: restartOnce }, use),
   )
 
-const sessionCanHold = (
-  { path, size }: TransactionOptions,
-): Effect.Effect<void, FabricError, FabricClient> => {
-  const refuse = (field: string, issue: string) =>
-    refuseParams({ name: "UploadFileChunk", action: "open an upload session" }, field, issue)
-  const problem = problemOfPath(path)
-  if (problem !== undefined) return refuse("path", problem)
-  return Number.isSafeInteger(size) && size >= 1
-    ? Effect.void
-    : refuse("size", `expected whole bytes, at least 1, got ${size}; write an empty file with putFile`)
-}
+const checked = decodeParams({
+  name: "UploadFileChunk",
+  action: "open an upload session",
+  params: Schema.Struct({
+    path: ImageStorePath,
+    size: Schema.Int.pipe(Schema.greaterThanOrEqualTo(1, {
+      message: ({ actual }) =>
+        `expected whole bytes, at least 1, got ${actual}; write an empty file with putFile`,
+    })),
+    patience: Schema.optional(Schema.Positive),
+  }),
+})
 
 /** {@link withUploadSession} with all that an upload of a file needs. */
 export const transact = <A, E, R>(

@@ -99,6 +99,18 @@ describe("withUploadSession", () => {
       yield* nothingLeft
     })))
 
+  it.effect("refuses what cannot work before anything is sent", () =>
+    run(Effect.gen(function* () {
+      for (const patience of [0, -1, NaN]) {
+        const error = yield* Effect.flip(withUploadSession({ ...FILE, patience }, sendMissing))
+        assert.isTrue(FabricError.is(error) && error.reason._tag === "InvalidParams")
+        assert.include(error.message, "patience")
+      }
+      const error = yield* Effect.flip(withUploadSession({ ...FILE, path: "App/a?.bin" }, sendMissing))
+      assert.include(error.message, "the characters %, # and ?")
+      assert.deepStrictEqual(yield* asked, [])
+    })))
+
   it.effect("says what use did not send, and does not blame the cluster's disk", () =>
     run(Effect.gen(function* () {
       let runs = 0
