@@ -19,13 +19,13 @@ import {
 } from "../mod.ts"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
 import { certificate } from "./support/certificates.ts"
-import { clusterWith, failure, inTime, S, T } from "./support/cluster.ts"
+import { clusterWith, failure, inTime, requests, S, T } from "./support/cluster.ts"
 
 const read = getUploadSession({ sessionId: S })
 const steady = { firstDelay: "1 second", maxDelay: "4 seconds", jitter: 0 } as const
 
 const asked = Effect.map(
-  Effect.flatMap(Emulator, ({ requests }) => requests),
+  requests,
   (all) => all.map(({ at, host, status }) => ({ second: at.getTime() / 1000, host, status })),
 )
 

@@ -17,7 +17,7 @@ import {
   putFile,
 } from "../mod.ts"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
-import { cluster, clusterWith, failure, inTime, S, T } from "./support/cluster.ts"
+import { cluster, clusterWith, failure, inTime, requests, requestsOf, S, T } from "./support/cluster.ts"
 
 const list = (path?: string) =>
   Effect.map(Stream.runCollect(listContent(path === undefined ? {} : { path })), (all) => [...all])
@@ -26,7 +26,7 @@ const chunk = (first: number, last: number, size = 8, path = "App/a.bin") =>
   putChunk({ path, sessionId: S, range: { first, last }, size, bytes: new Uint8Array(last - first + 1) })
 
 const sent = Effect.map(
-  Effect.flatMap(Emulator, ({ requests }) => requests),
+  requests,
   (all) => all.map(({ url }) => url.slice(17)),
 )
 
@@ -38,10 +38,10 @@ for (const os of ["windows", "linux"] as const) {
         yield* put("App/a.xml", 5)
         const entries = yield* list("App")
         assert.deepStrictEqual(
-          entries.map((entry) =>
-            entry._tag === "File" ? [entry.path, entry.size] : [entry.path, entry.fileCount]
-          ),
-          [["App/a.xml", 5], ["App/Code", 1]] as never,
+          entries.map((
+            entry,
+          ) => [entry.path as string, entry._tag === "File" ? entry.size : entry.fileCount]),
+          [["App/a.xml", 5], ["App/Code", 1]],
         )
         assert.deepStrictEqual((yield* list()).map(({ path }) => path as string), ["App"])
       }).pipe(Effect.provide(clusterWith({}, { os }))))
@@ -147,7 +147,7 @@ describe("content", () => {
           "ImageStore/$/Info?api-version=6.5&timeout=9",
           "ImageStore/$/Copy?api-version=6.0&timeout=60",
           "ImageStore/A%20b?api-version=6.0&timeout=60",
-        ].map((url) => url.replace(/^ImageStore/, "ImageStore")),
+        ],
       )
     }).pipe(Effect.provide(cluster)))
 
@@ -287,10 +287,7 @@ describe("sessions", () => {
       const emulator = yield* Emulator
       yield* emulator.inject(Fault.dropAnswer, { on: "UploadFileChunk" })
       yield* inTime(chunk(0, 3))
-      assert.strictEqual(
-        (yield* emulator.requests).filter(({ operation }) => operation === "UploadFileChunk").length,
-        1,
-      )
+      assert.lengthOf(yield* requestsOf("UploadFileChunk"), 1)
       assert.strictEqual(yield* emulator.leaked, 0)
     }).pipe(Effect.provide(cluster)))
 
@@ -299,9 +296,7 @@ describe("sessions", () => {
       const emulator = yield* Emulator
       yield* emulator.inject(Fault.reset, { on: "UploadFileChunk" })
       yield* inTime(chunk(0, 3))
-      const [lost, again] = (yield* emulator.requests).filter(({ operation }) =>
-        operation === "UploadFileChunk"
-      )
+      const [lost, again] = yield* requestsOf("UploadFileChunk")
       assert.isAtLeast(again!.at.getTime() - lost!.at.getTime(), 65_000)
     }).pipe(Effect.provide(cluster)))
 

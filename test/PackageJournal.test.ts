@@ -12,17 +12,16 @@ import { Emulator, Fault } from "../src/emulator/mod.ts"
 import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
+import { inject, requests } from "./support/cluster.ts"
 import {
   BYTES,
   contentOf,
   type Env,
   holds,
-  inject,
   killed,
   names,
   newer,
   OPTIONS,
-  requests,
   resumed,
   run,
   small,
@@ -30,6 +29,7 @@ import {
 } from "./support/killedPackages.ts"
 import { mortalRun, until } from "./support/mortal.ts"
 import { fileOf, type Files, folderOf, stored } from "./support/packages.ts"
+import { summaryOf } from "./support/uploads.ts"
 import { zip } from "./support/zips.ts"
 
 const planOf = (events: ReadonlyArray<PackageEvent>) =>
@@ -37,12 +37,6 @@ const planOf = (events: ReadonlyArray<PackageEvent>) =>
     PackageEvent,
     { _tag: "PackagePlanned" }
   >
-
-const summaryOf = (events: ReadonlyArray<PackageEvent>) => {
-  const last = events.at(-1)!
-  assert.strictEqual(last._tag, "PackageUploaded")
-  return last as Extract<PackageEvent, { _tag: "PackageUploaded" }>
-}
 
 /** Bytes of files that have arrived in requests so far. */
 const arrived = Effect.map(

@@ -4,7 +4,7 @@ import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import { deleteUploadSession, DeleteUploadSessionParams, FabricError, putChunk } from "../mod.ts"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
-import { cluster, clusterWith, failure, inTime, S, T } from "./support/cluster.ts"
+import { cluster, clusterWith, failure, inTime, requests, requestsOf, S, T } from "./support/cluster.ts"
 
 const openSession = putChunk({
   path: "App/a.bin",
@@ -14,10 +14,7 @@ const openSession = putChunk({
   bytes: new Uint8Array(4),
 })
 
-const deletions = Effect.map(
-  Effect.flatMap(Emulator, ({ requests }) => requests),
-  (all) => all.filter(({ operation }) => operation === "DeleteImageStoreUploadSession"),
-)
+const deletions = requestsOf("DeleteImageStoreUploadSession")
 
 describe("deleteUploadSession", () => {
   it.effect("deletes the session and its chunks", () =>
@@ -181,7 +178,7 @@ describe("deleteUploadSession", () => {
       assert.strictEqual(error.reason._tag, "InvalidParams")
       assert.strictEqual(error.reason._tag === "InvalidParams" && error.reason.field, field)
       assert.strictEqual(error.attempts, 0)
-      assert.deepStrictEqual(yield* Effect.flatMap(Emulator, ({ requests }) => requests), [])
+      assert.deepStrictEqual(yield* requests, [])
       return error
     })
 

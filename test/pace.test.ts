@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { type PackageEvent, type UploadEvent, uploadFile, UploadJournal, uploadPackage } from "../mod.ts"
 import { Emulator, Fault, FaultPlan } from "../src/emulator/mod.ts"
-import { clusterWith } from "./support/cluster.ts"
+import { clusterWith, requests } from "./support/cluster.ts"
 import { folderOf } from "./support/packages.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
@@ -25,7 +25,7 @@ const cluster = (faults: Readonly<Record<number, Fault>>) =>
 
 /** When the requests that bring bytes came, in milliseconds. */
 const arrivals = Effect.map(
-  Effect.flatMap(Emulator, ({ requests }) => requests),
+  requests,
   (all) => all.filter(({ operation }) => operation?.startsWith("UploadFile")).map(({ at }) => at.getTime()),
 )
 

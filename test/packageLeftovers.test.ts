@@ -12,14 +12,13 @@ import { Emulator, Fault } from "../src/emulator/mod.ts"
 import { halfPackages } from "../src/halfPackages.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
+import { inject, requests } from "./support/cluster.ts"
 import {
   holds,
-  inject,
   killed,
   names,
   newer,
   OPTIONS,
-  requests,
   resumed,
   run,
   small,
@@ -184,11 +183,11 @@ describe("the roll-back of a package", () => {
     run(Effect.gen(function* () {
       const packages = new Map()
       const source = yield* folderOf({ "a.txt": "one" })
-      const f = yield* Effect.fork(
+      const fiber = yield* Effect.fork(
         Effect.provide(upload(source), UploadJournal.layerMemory({ packages })),
       )
       yield* until("UploadFile", 2)
-      yield* Fiber.interrupt(f)
+      yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual([yield* stored, packages.size], [{}, 0])
     })))
 
@@ -212,7 +211,7 @@ describe("the roll-back of a package", () => {
       )
       yield* Effect.sleep("10 seconds")
       yield* Effect.provide(upload(two, { concurrency: 4 }), UploadJournal.layerMemory())
-      // until all is sent again
+      // Until all is sent again.
       yield* until("DeleteImageStoreContent", 1)
       yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile")
       yield* Fiber.join(slow)

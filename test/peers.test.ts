@@ -6,7 +6,6 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Http from "node:http"
 import {
@@ -18,22 +17,15 @@ import {
   type UploadOptions,
   uploadPackage,
 } from "../mod.ts"
-import { Emulator, type EmulatorOptions, Fault, FaultPlan } from "../src/emulator/mod.ts"
+import { Emulator, Fault, FaultPlan } from "../src/emulator/mod.ts"
 import { expiryOf } from "../src/jwt.ts"
 import { certificate } from "./support/certificates.ts"
-import { clusterWith } from "./support/cluster.ts"
+import { clusterWith, requestsOf } from "./support/cluster.ts"
 import { folderOf, shop, stored } from "./support/packages.ts"
 import { serveHttps } from "./support/sockets.ts"
 import { inTurn, jwt } from "./support/tokens.ts"
+import { type Env, nothingLeft, run } from "./support/uploads.ts"
 import { inVirtualTime, VIRTUAL_START } from "./support/virtualTime.ts"
-
-type Env = Emulator | FabricClient | UploadJournal | Scope.Scope
-
-/** Each test in virtual time, on a cluster and a journal of its own. */
-const run = <A, E>(program: Effect.Effect<A, E, Env>, emulator: EmulatorOptions = {}) =>
-  inVirtualTime(Effect.scoped(
-    Effect.provide(program, Layer.merge(clusterWith({}, emulator), UploadJournal.layerMemory())),
-  ))
 
 const bytesOf = (size: number) => Uint8Array.from({ length: size }, (_, i) => i * 31)
 
@@ -42,19 +34,6 @@ const bringFile = (source: Source, options: UploadOptions = {}) =>
 
 const bringFolder = (folder: string, options: PackageOptions = {}, path = "Shop") =>
   Stream.runDrain(uploadPackage(folder, path, options))
-
-const asked = (operation: string) =>
-  Effect.map(
-    Effect.flatMap(Emulator, ({ requests }) => requests),
-    (all) => all.filter((request) => request.operation === operation),
-  )
-
-const nothingLeft = Effect.gen(function* () {
-  const emulator = yield* Emulator
-  assert.deepStrictEqual(yield* emulator.sessions, [])
-  assert.strictEqual(yield* emulator.staged, 0)
-  assert.deepStrictEqual(yield* (yield* UploadJournal).entries, [])
-})
 
 const holds = (bytes: Uint8Array) =>
   Effect.gen(function* () {
@@ -150,7 +129,7 @@ describe("a token", () => {
         )
         yield* bringFile({ stream, size: 200 }, { concurrency: 4 })
         assert.strictEqual(issuer.asked, 2)
-        const statuses = (yield* asked("UploadFileChunk")).map(({ status }) => status)
+        const statuses = (yield* requestsOf("UploadFileChunk")).map(({ status }) => status)
         assert.strictEqual(statuses.filter((status) => status === 200).length, 20)
         assert.include(statuses, 403)
         yield* holds(bytesOf(200))
@@ -184,7 +163,7 @@ describe("a token", () => {
         yield* bringFile({ stream, size: 1000 })
         assert.strictEqual(issuer.asked, 3)
         assert.isAbove(now, VIRTUAL_START + 1200_000)
-        const chunks = yield* asked("UploadFileChunk")
+        const chunks = yield* requestsOf("UploadFileChunk")
         assert.deepStrictEqual(new Set(chunks.map(({ status }) => status)), new Set([200]))
         assert.strictEqual(chunks.length, 100)
         yield* holds(bytesOf(1000))
@@ -208,7 +187,7 @@ describe("a chunk", () => {
         times: 10_000,
       })
       assert.isTrue(Exit.isFailure(yield* Effect.exit(bringFile(bytesOf(95), { patience: 30 }))))
-      assert.deepStrictEqual(yield* asked("CommitImageStoreUploadSession"), [])
+      assert.deepStrictEqual(yield* requestsOf("CommitImageStoreUploadSession"), [])
       assert.deepStrictEqual(yield* (yield* Emulator).files, [])
       yield* nothingLeft
     })))
@@ -305,7 +284,7 @@ describe("a whole upload is not lost", () => {
         const files = Object.fromEntries(Array.from({ length: 172 }, (_, i) => [`f${i}`, `${i}`]))
         yield* bringFolder(yield* folderOf(files), { validate: false })
         assert.strictEqual((yield* (yield* Emulator).files).length, 173)
-        assert.strictEqual((yield* asked("UploadFile")).length, 173 + 2)
+        assert.strictEqual((yield* requestsOf("UploadFile")).length, 173 + 2)
       }),
       { faults },
     )
@@ -336,7 +315,7 @@ describe("a whole upload is not lost", () => {
           yield* bringFile(bytesOf(95))
           yield* holds(bytesOf(95))
           yield* nothingLeft
-          assert.isAtLeast((yield* asked(on)).length, 3)
+          assert.isAtLeast((yield* requestsOf(on)).length, 3)
         })))
     }
   }

@@ -5,18 +5,15 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
 import type * as Net from "node:net"
-import { setImmediate } from "node:timers"
 import { FabricClient } from "../mod.ts"
 import type { FabricErrorReason } from "../src/FabricError.ts"
 import { putChunkOnce } from "../src/uploadSessions.ts"
 import { S } from "./support/cluster.ts"
 import { serveTcp } from "./support/sockets.ts"
+import { turn } from "./support/turn.ts"
 
 /** More than the system takes on the way. */
 const SIZE = 64 * 1024 * 1024
-
-/** Lets everything run that does not wait for the clock. */
-const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
 /** Sends a chunk to a gateway that reads only what it is told to. */
 const sending = Effect.gen(function* () {

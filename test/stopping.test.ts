@@ -6,7 +6,6 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import { setImmediate } from "node:timers"
 import { FabricClient } from "../mod.ts"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
 import type { FabricErrorReason } from "../src/FabricError.ts"
@@ -14,6 +13,7 @@ import { putChunkOnce } from "../src/uploadSessions.ts"
 import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { clusterWith, S } from "./support/cluster.ts"
+import { turn } from "./support/turn.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
 const overSocket = Layer.unwrapScoped(Effect.map(
@@ -21,9 +21,6 @@ const overSocket = Layer.unwrapScoped(Effect.map(
   ({ emulator, url }) =>
     Layer.merge(Layer.succeed(Emulator, emulator), FabricClient.layerCluster({ endpoints: [url] })),
 ))
-
-/** Lets everything run that does not wait for the clock. */
-const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
 const chunk = { path: "a", sessionId: S, range: { first: 0, last: 3 }, size: 4, bytes: new Uint8Array(4) }
 

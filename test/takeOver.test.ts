@@ -4,9 +4,9 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { cleanSessions, type SessionId, uploadFile } from "../mod.ts"
-import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
+import { Emulator, type EmulatorOptions, Fault, type Operation } from "../src/emulator/mod.ts"
 import type { JournalEntry } from "../src/JournalEntry.ts"
-import { clusterWith, S } from "./support/cluster.ts"
+import { clusterWith, requestsOf, S } from "./support/cluster.ts"
 import { afterwards, mortal, until } from "./support/mortal.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
@@ -28,11 +28,8 @@ const took = <A, E, R>(program: Effect.Effect<A, E, R>) =>
     return ((yield* Clock.currentTimeMillis) - begun) / 1000
   })
 
-const times = (operation: string) =>
-  Effect.map(
-    Effect.flatMap(Emulator, ({ requests }) => requests),
-    (all) => all.filter((request) => request.operation === operation).map(({ at }) => at.getTime()),
-  )
+const times = (operation: Operation) =>
+  Effect.map(requestsOf(operation), (all) => all.map(({ at }) => at.getTime()))
 
 describe("what a dead run left", () => {
   it.effect("is not deleted under the last of its commits, however often it had asked", () =>

@@ -21,10 +21,11 @@ import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { withUploadSession } from "../src/withUploadSession.ts"
 import { certificate } from "./support/certificates.ts"
-import { clusterWith } from "./support/cluster.ts"
+import { clusterWith, requestsOf } from "./support/cluster.ts"
 import { afterwards, clientOver, mortal, SECOND, until } from "./support/mortal.ts"
 import { fileOf } from "./support/packages.ts"
 import { serveHttps } from "./support/sockets.ts"
+import { nothingLeft } from "./support/uploads.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
 const bytesOf = (size: number, seed = 1) =>
@@ -54,24 +55,11 @@ const run = <A, E>(
     Effect.provide(program, Layer.merge(clusterWith({}, emulator), UploadJournal.layerMemory({ store }))),
   )
 
-const nothingLeft = Effect.gen(function* () {
-  const emulator = yield* Emulator
-  assert.deepStrictEqual(yield* emulator.sessions, [])
-  assert.strictEqual(yield* emulator.staged, 0)
-  assert.deepStrictEqual(yield* (yield* UploadJournal).entries, [])
-})
-
 const holds = (bytes: Uint8Array, path = "App/a.bin") =>
   Effect.gen(function* () {
     const file = (yield* (yield* Emulator).files).find((each) => each.path === path)
     assert.strictEqual(file && (yield* file.sha256), hashOf(bytes))
   })
-
-const operations = (name: string) =>
-  Effect.map(
-    Effect.flatMap(Emulator, ({ requests }) => requests),
-    (all) => all.filter(({ operation }) => operation === name),
-  )
 
 describe("uploadFile", () => {
   it.effect("brings a large file in chunks, and leaves nothing but the file", () =>
@@ -80,7 +68,7 @@ describe("uploadFile", () => {
       const events = yield* upload(bytes)
       yield* holds(bytes)
       yield* nothingLeft
-      assert.strictEqual((yield* operations("UploadFileChunk")).length, 10)
+      assert.strictEqual((yield* requestsOf("UploadFileChunk")).length, 10)
       assert.deepStrictEqual(events.map(({ _tag }) => _tag).filter((tag) => tag !== "BytesSent"), [
         "FileStarted",
         "Committing",
@@ -94,7 +82,7 @@ describe("uploadFile", () => {
       run(Effect.gen(function* () {
         yield* upload(bytesOf(size))
         yield* holds(bytesOf(size))
-        assert.strictEqual((yield* operations("UploadFileChunk")).length, 0)
+        assert.strictEqual((yield* requestsOf("UploadFileChunk")).length, 0)
       })))
   }
 
@@ -126,7 +114,7 @@ describe("uploadFile", () => {
       Effect.gen(function* () {
         yield* upload(bytesOf(95))
         yield* holds(bytesOf(95))
-        assert.strictEqual((yield* operations("UploadFile")).length, 1)
+        assert.strictEqual((yield* requestsOf("UploadFile")).length, 1)
       }),
       { os: "linux" },
     ))
@@ -135,7 +123,7 @@ describe("uploadFile", () => {
     run(
       Effect.gen(function* () {
         yield* upload(bytesOf(400), { concurrency: 3 })
-        const at = (yield* operations("UploadFileChunk")).map(({ at }) => at.getTime())
+        const at = (yield* requestsOf("UploadFileChunk")).map(({ at }) => at.getTime())
         for (const time of at) {
           assert.isAtMost(at.filter((other) => other > time - 1000 && other <= time).length, 3)
         }
@@ -183,7 +171,7 @@ describe("uploadFile", () => {
       const { sent } = yield* summaryOf(bytesOf(100))
       assert.strictEqual(sent, 100)
       assert.strictEqual(yield* (yield* Emulator).leaked, 0)
-      assert.isUndefined((yield* operations("UploadFileChunk")).find(({ status }) => status === 400))
+      assert.isUndefined((yield* requestsOf("UploadFileChunk")).find(({ status }) => status === 400))
     })))
 
   for (
@@ -230,8 +218,8 @@ describe("uploadFile", () => {
       const events = yield* upload(bytes, { chunkSize: 300_000 })
       yield* holds(bytes)
       yield* nothingLeft
-      assert.strictEqual((yield* operations("UploadFile")).length, 1)
-      assert.strictEqual((yield* operations("UploadFileChunk")).length, 2)
+      assert.strictEqual((yield* requestsOf("UploadFile")).length, 1)
+      assert.strictEqual((yield* requestsOf("UploadFileChunk")).length, 2)
       assert.strictEqual(events.filter(({ _tag }) => _tag === "FileStarted").length, 1)
       const { resumed, retries, sent } = events.at(-1) as FileSummary
       assert.deepStrictEqual({ resumed, retries, sent }, { resumed: 0, retries: 1, sent: 400_000 })
@@ -244,7 +232,7 @@ describe("uploadFile", () => {
         const error = yield* Effect.flip(upload(bytesOf(200_000), { chunkSize: 300_000 }))
         assert.include(error.message, "413")
         assert.include(error.message, "this Linux cluster")
-        assert.strictEqual((yield* operations("UploadFile")).length, 1)
+        assert.strictEqual((yield* requestsOf("UploadFile")).length, 1)
       }),
       { os: "linux" },
     ))
@@ -253,7 +241,7 @@ describe("uploadFile", () => {
     run(Effect.gen(function* () {
       yield* (yield* Emulator).inject(Fault.tooLarge, { on: "UploadFile", times: 9 })
       assert.include((yield* Effect.flip(upload(bytesOf(9)))).message, "413")
-      assert.strictEqual((yield* operations("UploadFile")).length, 1)
+      assert.strictEqual((yield* requestsOf("UploadFile")).length, 1)
     })))
 
   it.effect("gives up after the time without progress, with a clean cluster", () =>
@@ -283,7 +271,7 @@ describe("uploadFile", () => {
       yield* Effect.flip(upload(bytesOf(95), { patience: 120 }))
       const [entry] = yield* (yield* UploadJournal).entries
       assert.strictEqual(entry?.state, "committing")
-      assert.strictEqual((yield* operations("DeleteImageStoreUploadSession")).length, 0)
+      assert.strictEqual((yield* requestsOf("DeleteImageStoreUploadSession")).length, 0)
     })))
 
   it.effect("refuses what cannot work before anything is sent", () =>
@@ -335,7 +323,7 @@ describe("a wrong end is not believed", () => {
         yield* putFile({ path: "App/a.bin", bytes: bytesOf(95, 9) })
         yield* emulator.inject(Fault.rollBack, { on: "CommitImageStoreUploadSession" })
         yield* Effect.fork(Effect.gen(function* () {
-          while ((yield* operations("CommitImageStoreUploadSession")).length === 0) {
+          while ((yield* requestsOf("CommitImageStoreUploadSession")).length === 0) {
             yield* Effect.sleep("10 millis")
           }
           yield* Effect.sleep("50 millis")
@@ -362,7 +350,7 @@ describe("a wrong end is not believed", () => {
         Effect.gen(function* () {
           const error = yield* Effect.flip(upload({ stream: Stream.make(bytesOf(95)), size }))
           assert.strictEqual(error._tag, "SourceError")
-          assert.isAtMost((yield* operations("UploadFile")).length, 1)
+          assert.isAtMost((yield* requestsOf("UploadFile")).length, 1)
         }),
         { os: "linux" },
       ))
@@ -405,7 +393,7 @@ describe("a lost chunk", () => {
       const events = yield* upload(bytesOf(95))
       const waits = events.filter((event) => event._tag === "Waiting")
       assert.strictEqual(waits.length, 1)
-      const chunks = yield* operations("UploadFileChunk")
+      const chunks = yield* requestsOf("UploadFileChunk")
       const again = chunks.at(-1)!.at.getTime()
       assert.isAtLeast(again, waits[0]!.until.getTime())
     })))
@@ -489,7 +477,7 @@ describe("a proxy that has had enough", () => {
       yield* Effect.provide(upload(bytesOf(95)), behindProxy)
       yield* Effect.sleep("2 minutes")
       assert.notInclude(
-        (yield* operations("UploadFileChunk")).map(({ status }) =>
+        (yield* requestsOf("UploadFileChunk")).map(({ status }) =>
           status
         ),
         400,
@@ -525,7 +513,7 @@ describe("resume", () => {
   it.effect("sends what is missing, and at most one chunk a worker again", () =>
     killed(9, (store) =>
       Effect.gen(function* () {
-        const had = (yield* operations("UploadFileChunk")).length
+        const had = (yield* requestsOf("UploadFileChunk")).length
         const { resumed: brought, sent } = yield* resumed(bytesOf(200), store)
         assert.isAbove(brought, 0)
         assert.strictEqual(brought + sent, 200)
@@ -542,7 +530,7 @@ describe("resume", () => {
         yield* emulator.failOver
         const { sent } = yield* resumed(bytesOf(200), store)
         assert.strictEqual(sent, 200)
-        assert.include((yield* operations("UploadFileChunk")).at(-1)!.url, id!)
+        assert.include((yield* requestsOf("UploadFileChunk")).at(-1)!.url, id!)
         yield* holds(bytesOf(200))
       })))
 
@@ -626,9 +614,9 @@ describe("resume", () => {
   it.effect("takes no more memory than this upload's own chunks", () =>
     killed(9, (store) =>
       Effect.gen(function* () {
-        const before = (yield* operations("UploadFileChunk")).length
+        const before = (yield* requestsOf("UploadFileChunk")).length
         yield* resumed(bytesOf(200), store, { chunkSize: 4 })
-        const own = (yield* operations("UploadFileChunk")).slice(before)
+        const own = (yield* requestsOf("UploadFileChunk")).slice(before)
         assert.isAtMost(Math.max(...own.map(({ bodyBytes }) => bodyBytes)), 4)
         yield* holds(bytesOf(200))
       })))

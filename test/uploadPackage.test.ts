@@ -5,17 +5,16 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { mkdir, readdir, readFile, symlink } from "node:fs/promises"
+import { readdir, readFile, symlink } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { type FabricClient, putFile } from "../mod.ts"
-import { Emulator, type EmulatorOptions, Fault, FaultPlan } from "../src/emulator/mod.ts"
+import { putFile } from "../mod.ts"
+import { Emulator, Fault, FaultPlan, type Operation } from "../src/emulator/mod.ts"
 import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
-import { clusterWith } from "./support/cluster.ts"
+import { clusterWith, inject, requestsOf } from "./support/cluster.ts"
 import {
   applicationManifest,
   fileOf,
@@ -25,25 +24,11 @@ import {
   shopMarkers,
   stored,
 } from "./support/packages.ts"
-import { inVirtualTime } from "./support/virtualTime.ts"
+import { run, summaryOf } from "./support/uploads.ts"
 import { unzip } from "./support/zips.ts"
-
-type Env = Emulator | FabricClient | UploadJournal | Scope.Scope
-
-/** Each test in virtual time, on a cluster and a journal of its own. */
-const run = <A, E>(program: Effect.Effect<A, E, Env>, emulator: EmulatorOptions = {}) =>
-  inVirtualTime(Effect.scoped(
-    Effect.provide(program, Layer.merge(clusterWith({}, emulator), UploadJournal.layerMemory())),
-  ))
 
 const upload = (source: string, options: PackageOptions = {}, path?: string) =>
   Effect.map(Stream.runCollect(uploadPackage(source, path, options)), (events) => [...events])
-
-const summaryOf = (events: ReadonlyArray<PackageEvent>) => {
-  const last = events.at(-1)!
-  assert.strictEqual(last._tag, "PackageUploaded")
-  return last as Extract<PackageEvent, { _tag: "PackageUploaded" }>
-}
 
 /** The message of the error that an upload fails with. */
 const refusal = (source: string, options: PackageOptions = {}, path?: string) =>
@@ -60,19 +45,14 @@ const withMarkers = (
   )
 
 /** The requests of one operation, by the path below `/ImageStore/`. */
-const asked = (operation: string) =>
+const asked = (operation: Operation) =>
   Effect.map(
-    Effect.flatMap(Emulator, ({ requests }) => requests),
-    (all) =>
-      all.filter((request) => request.operation === operation)
-        .map(({ path }) => decodeURIComponent(path.replace("/ImageStore/", ""))),
+    requestsOf(operation),
+    (all) => all.map(({ path }) => decodeURIComponent(path.replace("/ImageStore/", ""))),
   )
 
-const inject = (fault: Fault, on: string, times = 1) =>
-  Effect.flatMap(Emulator, (emulator) => emulator.inject(fault, { on, times } as never))
-
 const sentNothing = Effect.gen(function* () {
-  for (const operation of ["UploadFile", "UploadFileChunk", "DeleteImageStoreContent"]) {
+  for (const operation of ["UploadFile", "UploadFileChunk", "DeleteImageStoreContent"] as const) {
     assert.deepStrictEqual(yield* asked(operation), [])
   }
 })
@@ -413,17 +393,9 @@ describe("an upload that fails", () => {
     run(Effect.gen(function* () {
       const folder = yield* folderOf(shop)
       const events: Array<PackageEvent> = []
-      yield* Effect.flatMap(Emulator, (emulator) =>
-        emulator.inject(Fault.reply(403, "E_ACCESSDENIED", "Access denied."), {
-          on: "UploadFile",
-          times: 2,
-        }))
+      yield* inject(Fault.reply(403, "E_ACCESSDENIED", "Access denied."), "UploadFile", 2)
       const error = yield* uploadPackage(folder).pipe(
-        Stream.runForEach((event) =>
-          Effect.sync(() =>
-            void events.push(event)
-          )
-        ),
+        Stream.runForEach((event) => Effect.sync(() => void events.push(event))),
         Effect.flip,
       )
       assert.include(error.message, "E_ACCESSDENIED")
@@ -466,10 +438,7 @@ describe("an upload that fails", () => {
     run(
       Effect.gen(function* () {
         const folder = yield* folderOf({ "a.txt": "12345" })
-        yield* Effect.flatMap(
-          Emulator,
-          ({ inject }) => inject(Fault.answer({ status: 200 }), { on: "UploadFile", times: 9 }),
-        )
+        yield* inject(Fault.answer({ status: 200 }), "UploadFile", 9)
         contains(
           yield* refusal(folder, { validate: false }),
           "the cluster does not list _.dir",
@@ -715,7 +684,7 @@ describe("compress", () => {
     run(Effect.gen(function* () {
       const folder = yield* folderOf({ ...shop, "Web/Code.zip": "packed" })
       contains(yield* refusal(folder, { compress: true }), "Web/Code", "Web/Code.zip")
-      yield* Effect.promise(() => readFile(join(folder, "Web/Code.zip")))
-      yield* Effect.promise(() => mkdir(join(folder, "Web/More")))
+      const text = yield* Effect.promise(() => readFile(join(folder, "Web/Code.zip"), "utf8"))
+      assert.strictEqual(text, "packed")
     })))
 })

@@ -9,7 +9,8 @@ import * as Logger from "effect/Logger"
 import { FabricError, putFile, UploadJournal, withUploadSession } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
 import type { SessionWork } from "../src/withUploadSession.ts"
-import { clusterWith } from "./support/cluster.ts"
+import { clusterWith, requests } from "./support/cluster.ts"
+import { nothingLeft } from "./support/uploads.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
 const run = <A, E>(
@@ -36,16 +37,9 @@ const sendMissing = ({ missing, put }: SessionWork) =>
   Effect.forEach(missing, (range) => put(range, bytes.slice(range.first, range.last + 1)), { discard: true })
 
 const asked = Effect.map(
-  Effect.flatMap(Emulator, ({ requests }) => requests),
+  requests,
   (all) => all.map(({ operation }) => operation).filter((name) => /Chunk|Commit|Delete/.test(name ?? "")),
 )
-
-const nothingLeft = Effect.gen(function* () {
-  const emulator = yield* Emulator
-  assert.deepStrictEqual(yield* emulator.sessions, [])
-  assert.strictEqual(yield* emulator.staged, 0)
-  assert.deepStrictEqual(yield* (yield* UploadJournal).entries, [])
-})
 
 const fileBytes = Effect.gen(function* () {
   const [file] = yield* (yield* Emulator).files

@@ -1,22 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
-import type { FabricClient } from "../mod.ts"
 import type { PackageOptions } from "../src/PackageEvent.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
-import { UploadJournal } from "../src/UploadJournal.ts"
-import { clusterWith } from "./support/cluster.ts"
 import { fileOf, shop, shopMarkers, stored } from "./support/packages.ts"
-import { inVirtualTime } from "./support/virtualTime.ts"
+import { run } from "./support/uploads.ts"
 import { unzip, zip, type ZipEntry } from "./support/zips.ts"
-
-const run = <A, E>(program: Effect.Effect<A, E, Emulator | FabricClient | UploadJournal | Scope.Scope>) =>
-  inVirtualTime(Effect.scoped(
-    Effect.provide(program, Layer.merge(clusterWith(), UploadJournal.layerMemory())),
-  ))
 
 const entriesOf = (files: Readonly<Record<string, unknown>>): ReadonlyArray<ZipEntry> =>
   Object.entries(files).map(([name, text]) => ({ name, text: text as string }))
@@ -109,7 +99,7 @@ describe("an archive is refused", () => {
       assert.notInclude(message, "fine.txt")
     })))
 
-  it.effect("with doubled names, encrypted entries, links and rare methods", () =>
+  it.effect("with duplicate names, encrypted entries, links and rare methods", () =>
     run(Effect.gen(function* () {
       const message = yield* refusal([
         { name: "twice.txt", text: "1" },

@@ -12,6 +12,7 @@ import { Host } from "../../src/cli/Host.ts"
 import { run } from "../../src/cli/run.ts"
 import { ClusterHttpClient } from "../../src/ClusterHttpClient.ts"
 import { Emulator } from "../../src/emulator/mod.ts"
+import { turn } from "../support/turn.ts"
 import { recording } from "./terminal.ts"
 
 const host = Layer.succeed(Host, {
@@ -62,7 +63,7 @@ const answerOf = (url: string, init: RequestInit = {}) =>
   Effect.gen(function* () {
     const answer = yield* Effect.fork(Effect.promise(() => fetch(url, init)))
     while ((yield* Fiber.poll(answer))._tag === "None") {
-      yield* Effect.promise(() => new Promise(setImmediate))
+      yield* turn
       const [next] = [...yield* TestClock.sleeps()].sort((a, b) => a - b)
       if (next !== undefined) yield* TestClock.setTime(next)
     }

@@ -208,7 +208,7 @@ describe("upload of a package", () => {
   it.effect("that fails is removed, and says so", () =>
     run((state) =>
       Effect.gen(function* () {
-        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" } as never)
+        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" })
         const ran = yield* upload(state, [yield* folderOf(bigShop), ...CHUNKS])
         expect(ran).toMatchObject({ code: 1, out: "" })
         expect(ran.err).toMatch(/Nothing is left: what had come of the package was removed from Shop.*\./)
@@ -221,7 +221,7 @@ describe("upload of a package", () => {
   it.effect("that fails with --on-failure keep leaves what nobody can provision", () =>
     run((state) =>
       Effect.gen(function* () {
-        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" } as never)
+        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" })
         const ran = yield* upload(state, [
           yield* folderOf(bigShop),
           ...CHUNKS,
@@ -240,7 +240,7 @@ describe("upload of a package", () => {
     run((state) =>
       Effect.gen(function* () {
         yield* upload(state, [yield* folderOf(shop)])
-        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" } as never)
+        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" })
         const ran = yield* upload(state, [yield* folderOf(bigShop), ...CHUNKS])
         expect(ran.code).toBe(1)
         expect(ran.err).toMatch(
@@ -294,7 +294,7 @@ describe("upload of a file", () => {
         const records = join(state, "effect-fabric", "image-store")
         yield* Effect.promise(() => mkdir(records, { recursive: true }))
         yield* Effect.promise(() => writeFile(join(records, "x.1-1@h.session"), "no record"))
-        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" } as never)
+        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFileChunk" })
         const file = yield* fileOf("a.bin", BIG)
         const ran = yield* upload(state, [file, ...CHUNKS, "--json", "--log-level", "debug"])
         const lines = jsonLines(ran.err)
@@ -318,7 +318,7 @@ describe("upload of a file", () => {
       Effect.gen(function* () {
         const emulator = yield* Emulator
         const file = yield* fileOf("a.bin", BIG)
-        yield* emulator.inject(Fault.reply(503, "E_ABORT"), { on: "UploadFileChunk" } as never)
+        yield* emulator.inject(Fault.reply(503, "E_ABORT"), { on: "UploadFileChunk" })
         const ran = yield* upload(state, [file, ...CHUNKS, "--log-level", "debug"])
         expect(ran.code).toBe(0)
         expect(ran.out).toContain("Retries     1")
@@ -461,7 +461,7 @@ describe("sessions that earlier runs left", () => {
             "to end it: image-store session clean --endpoint http://one:19080",
         )
         yield* leave(state, ids[1]!, "http://one:19080", DEAD)
-        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFile" } as never)
+        yield* (yield* Emulator).inject(Fault.error("E_ACCESSDENIED"), { on: "UploadFile" })
         const two = yield* upload(state, [file])
         expect(two.code).toBe(1)
         expect(two.err.split("\n").at(-2)).toMatch(
@@ -505,7 +505,7 @@ describe("the progress of an upload", () => {
       Effect.gen(function* () {
         const emulator = yield* Emulator
         const file = yield* fileOf("a.bin", BIG)
-        yield* emulator.inject(Fault.hang, { on: "UploadFileChunk" } as never)
+        yield* emulator.inject(Fault.hang, { on: "UploadFileChunk" })
         const ran = yield* upload(state, [file, ...CHUNKS, "--concurrency", "1"])
         expect(ran.code).toBe(0)
         expect(ran.err).toMatch(/0 %, 0 B of 192 KiB, nothing came through for 2\d s/)

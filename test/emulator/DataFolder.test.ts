@@ -15,6 +15,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import * as process from "node:process"
 import { Emulator, type EmulatorOptions, Fault } from "../../src/emulator/mod.ts"
+import { turn } from "../support/turn.ts"
 import { commit, discard, list, putChunk, putFile, removeContent, T, upload } from "./support/calls.ts"
 import { talk } from "./support/socket.ts"
 
@@ -352,7 +353,7 @@ describe("a data folder", () => {
           hangUp: true,
         },
       )
-      yield* Effect.repeat(Effect.promise(() => new Promise(setImmediate)), {
+      yield* Effect.repeat(turn, {
         until: () => Effect.map(emulator.leaked, (leaked) => leaked > 0),
       })
       assert.lengthOf(contentOf(data), 0)

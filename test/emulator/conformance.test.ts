@@ -22,6 +22,7 @@ import {
   type Step,
   T,
 } from "../fixtures/gatewayCases.ts"
+import { turn } from "../support/turn.ts"
 import { type Face, inProcess, type RawReply, type RawRequest, served } from "./support/faces.ts"
 import { realCluster, systemOf } from "./support/realCluster.ts"
 
@@ -105,7 +106,7 @@ const afterTime = <A>(answer: Effect.Effect<A>, wait: Duration.DurationInput): E
   })
 
 /** A request over a socket takes its time to arrive. */
-const untilAsleep = Effect.repeat(Effect.promise(() => new Promise(setImmediate)), {
+const untilAsleep = Effect.repeat(turn, {
   until: () => Effect.map(TestClock.sleeps(), (sleeps) => Chunk.isNonEmpty(sleeps)),
 })
 

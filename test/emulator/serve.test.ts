@@ -6,6 +6,7 @@ import * as TestClock from "effect/TestClock"
 import { Buffer } from "node:buffer"
 import * as net from "node:net"
 import { Emulator, Fault } from "../../src/emulator/mod.ts"
+import { turn } from "../support/turn.ts"
 import { S } from "./support/calls.ts"
 import { talk } from "./support/socket.ts"
 
@@ -118,7 +119,7 @@ describe("the served emulator", () => {
           "Content-Range: bytes 0-9/10\r\nContent-Length: 10\r\n\r\n12345",
         { hangUp: true },
       )
-      yield* Effect.repeat(Effect.promise(() => new Promise(setImmediate)), {
+      yield* Effect.repeat(turn, {
         until: () => Effect.map(emulator.leaked, (leaked) => leaked > 0),
       })
       assert.strictEqual(yield* emulator.leaked, 5)
@@ -165,7 +166,7 @@ describe("the served emulator", () => {
       const { emulator, url } = yield* serve
       yield* emulator.inject(Fault.delay("1 hour"))
       const call = yield* Effect.fork(talk(url, `GET /ImageStore/a?api-version=6.2 HTTP/1.1\r\n${close}\r\n`))
-      yield* Effect.repeat(Effect.promise(() => new Promise(setImmediate)), {
+      yield* Effect.repeat(turn, {
         until: () => Effect.map(TestClock.sleeps(), (sleeps) => [...sleeps].length > 0),
       })
       yield* TestClock.adjust("1 hour")
@@ -218,7 +219,7 @@ describe("the served emulator", () => {
         const { emulator, url } = yield* serve
         yield* emulator.inject(Fault.hang)
         yield* Effect.forkDaemon(talk(url, "GET /ImageStore?api-version=6.2 HTTP/1.1\r\nHost: h\r\n\r\n"))
-        yield* Effect.repeat(Effect.promise(() => new Promise(setImmediate)), {
+        yield* Effect.repeat(turn, {
           until: () => Effect.map(emulator.requests, ({ length }) => length > 0),
         })
         return url

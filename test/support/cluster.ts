@@ -5,7 +5,13 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import { FabricClient, FabricConfig, type FabricError } from "../../mod.ts"
-import { Emulator, type EmulatorOptions } from "../../src/emulator/mod.ts"
+import {
+  Emulator,
+  type EmulatorOptions,
+  type Fault,
+  type Operation,
+  type RequestEntry,
+} from "../../src/emulator/mod.ts"
 
 export const S = "4a2340e8-d8d8-497c-95fe-cdaa1052f33b"
 export const T = "2032ac6c-a348-4594-86da-dab0f2bb1ae1"
@@ -20,6 +26,22 @@ export const clusterWith = (
   )
 
 export const cluster: ReturnType<typeof clusterWith> = clusterWith()
+
+/** What the cluster was asked so far, oldest first. */
+export const requests: Effect.Effect<ReadonlyArray<RequestEntry>, never, Emulator> = Effect.flatMap(
+  Emulator,
+  ({ requests }) => requests,
+)
+
+/** The same of one operation. */
+export const requestsOf = (
+  operation: Operation,
+): Effect.Effect<ReadonlyArray<RequestEntry>, never, Emulator> =>
+  Effect.map(requests, (all) => all.filter((request) => request.operation === operation))
+
+/** Makes the next requests of an operation go wrong. */
+export const inject = (fault: Fault, on: Operation, times = 1): Effect.Effect<void, never, Emulator> =>
+  Effect.flatMap(Emulator, (emulator) => emulator.inject(fault, { on, times }))
 
 /** The failure of a program that has to fail with a `FabricError`. */
 export const failure = <A, R>(program: Effect.Effect<A, FabricError, R>): Effect.Effect<FabricError, A, R> =>

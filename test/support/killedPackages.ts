@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { FabricClient } from "../../mod.ts"
-import { Emulator, type EmulatorOptions, type Fault, type RequestEntry } from "../../src/emulator/mod.ts"
+import type { Emulator, EmulatorOptions, Operation } from "../../src/emulator/mod.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "../../src/PackageEvent.ts"
 import { uploadPackage } from "../../src/uploadPackage.ts"
 import type { UploadJournal } from "../../src/UploadJournal.ts"
@@ -56,7 +56,7 @@ export const killed = (
   source: string,
   times: number,
   options: PackageOptions = {},
-  operation = "UploadFile",
+  operation: Operation = "UploadFile",
   before?: Mortal,
 ): Effect.Effect<Mortal, never, Emulator | HttpClient.HttpClient> =>
   Effect.gen(function* () {
@@ -82,11 +82,3 @@ export const holds = (files: Files): Effect.Effect<void, never, Emulator> =>
     ) => [`App/${name}`, content])
     assert.deepStrictEqual(found, Object.fromEntries(wanted))
   })
-
-export const requests: Effect.Effect<ReadonlyArray<RequestEntry>, never, Emulator> = Effect.flatMap(
-  Emulator,
-  ({ requests }) => requests,
-)
-
-export const inject = (fault: Fault, on: string, times = 1): Effect.Effect<void, never, Emulator> =>
-  Effect.flatMap(Emulator, (emulator) => emulator.inject(fault, { on, times } as never))

@@ -5,13 +5,14 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { FabricClient, FabricConfig, type SessionId } from "../../mod.ts"
-import { Emulator } from "../../src/emulator/mod.ts"
+import type { Emulator, Operation } from "../../src/emulator/mod.ts"
 import type { JournalEntry } from "../../src/JournalEntry.ts"
 import type { Owner } from "../../src/Owned.ts"
 import type { PackageRecord } from "../../src/PackageRecord.ts"
 import type { Source, UploadOptions } from "../../src/UploadEvent.ts"
 import { uploadFile } from "../../src/uploadFile.ts"
 import { UploadJournal } from "../../src/UploadJournal.ts"
+import { requestsOf } from "./cluster.ts"
 
 const FIRST: Owner = { host: "a", process: 1, start: 1 }
 /** The process that comes next. */
@@ -80,10 +81,7 @@ export const afterwards = (
   UploadJournal.layerMemory({ store, packages, owner: SECOND, alive: ({ process }) => process === 2 })
 
 /** Waits until an operation was asked for so often. */
-export const until = (operation: string, times: number): Effect.Effect<void, never, Emulator> =>
+export const until = (operation: Operation, times: number): Effect.Effect<void, never, Emulator> =>
   Effect.gen(function* () {
-    const { requests } = yield* Emulator
-    while ((yield* requests).filter((request) => request.operation === operation).length < times) {
-      yield* Effect.sleep("100 millis")
-    }
+    while ((yield* requestsOf(operation)).length < times) yield* Effect.sleep("100 millis")
   })

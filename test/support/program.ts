@@ -69,22 +69,21 @@ export const start = (
   args: ReadonlyArray<string>,
   state: string,
 ): Effect.Effect<Running, never, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const { HOME, PATH } = process.env
-        const { child, ended } = launch("node", [file, ...args], {
-          env: { HOME, PATH, XDG_STATE_HOME: state },
-        })
-        let over = false
-        const settled = ended.finally(() => over = true)
-        const signal: Running["signal"] = (name) => {
+  Effect.acquireRelease(
+    Effect.sync((): Running => {
+      const { HOME, PATH } = process.env
+      const { child, ended } = launch("node", [file, ...args], {
+        env: { HOME, PATH, XDG_STATE_HOME: state },
+      })
+      let over = false
+      const settled = ended.finally(() => over = true)
+      return {
+        signal: (name) => {
           // Not `child.kill`: after that Deno takes any end of the child for one by the signal.
           if (!over) process.kill(child.pid!, name)
-        }
-        return { signal, ended: Effect.promise(() => settled) }
-      }),
-      ({ signal }) => Effect.sync(() => signal("SIGKILL")),
-    ),
-    (running) => running,
+        },
+        ended: Effect.promise(() => settled),
+      }
+    }),
+    ({ signal }) => Effect.sync(() => signal("SIGKILL")),
   )
