@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { globalValue } from "effect/GlobalValue"
 import * as Schema from "effect/Schema"
 import * as Os from "node:os"
 import * as Path from "node:path"
@@ -12,7 +13,7 @@ import type { Journal } from "./Journal.ts"
 import { type JournalEntry, type JournalPatch, patched } from "./JournalEntry.ts"
 import type { Owner } from "./Owned.ts"
 import { type PackagePatch, type PackageRecord, patchedPackage } from "./PackageRecord.ts"
-import { type Kind, openRecords, shared } from "./recordFolder.ts"
+import { type Kind, RecordFolder } from "./RecordFolder.ts"
 import { SessionId } from "./UploadSession.ts"
 import { whereAllowed } from "./whereAllowed.ts"
 
@@ -107,8 +108,8 @@ const hostname = (): string => whereAllowed(Os.hostname) ?? "localhost"
  * Computed anew it differs by a millisecond, and by more when the clock is set. Threads, which share nothing, are owners
  * of their own: their starts are told apart by a second for each number.
  */
-const STARTED = shared(
-  "started",
+const STARTED = globalValue(
+  Symbol.for("@effect-fabric/image-store/started"),
   () => Math.round(Date.now() - process.uptime() * 1000) + threadId * 1000,
 )
 
@@ -121,7 +122,7 @@ export const openFolder = (folder: string): Journal => {
   }
   return {
     owner,
-    ...openRecords(folder, owner, SESSIONS),
-    packages: openRecords(folder, owner, PACKAGES),
+    ...new RecordFolder(folder, owner, SESSIONS),
+    packages: new RecordFolder(folder, owner, PACKAGES),
   }
 }
