@@ -2,7 +2,7 @@
  * What earlier runs have brought of a package, and what this one has: files that are there need not go again.
  *
  * That a file is there is believed when the cluster lists it under the version that it had after its answer, and the
- * source has the bytes of then. The versions are asked for every few seconds, so for many files at once.
+ * source has the bytes of then.
  *
  * @module
  */
@@ -12,26 +12,16 @@ import type * as Scope from "effect/Scope"
 import { FabricClient } from "./FabricClient.ts"
 import type { FileJournal } from "./FileJournal.ts"
 import { quietAfter } from "./heartbeat.ts"
-import type { File } from "./ImageStoreContent.ts"
 import type { JournalError } from "./Journal.ts"
 import { latestArrival } from "./lateArrival.ts"
-import { lastName, parentOf } from "./PackageContent.ts"
-import { MARKER, type PackagePlan, pathIn } from "./packagePlan.ts"
+import { lastName } from "./PackageContent.ts"
+import { MARKER, type PackagePlan } from "./packagePlan.ts"
 import type { FileRecord, PackagePatch, PackageRecord } from "./PackageRecord.ts"
 import { takeLeft } from "./packageRecords.ts"
-import { type KeyOf, listFolder, type StoredTree } from "./storedTree.ts"
+import type { KeyOf, StoredTree } from "./storedTree.ts"
 import { UploadJournal } from "./UploadJournal.ts"
 import { CHUNK_TIMEOUT, putTimeout } from "./uploadTimeouts.ts"
-
-/** Milliseconds between two looks at the versions of what has arrived. */
-const LOOK_EVERY = 2_000
-/** Milliseconds that the last one may take, while somebody waits for the end. */
-const LAST_LOOK = 3_000
-/** Folders that are listed at once for it: the upload goes first. */
-const LOOK_CONCURRENCY = 2
-/** Milliseconds without a look for each file that the last one showed, where those were many: that has its price. */
-const REST = 0.2
-const MANY = 1000
+import { VersionLook, versionOf } from "./VersionLook.ts"
 
 /** What the journal of a package has to know. */
 export interface PackageJournalOptions {
@@ -56,34 +46,58 @@ interface Left {
   readonly touched: number
 }
 
+/** What is of use of it, by the keys of names, and what is not. Times are milliseconds since 1970. */
+interface Sorted {
+  /** Files that are there, if the source has not changed since. */
+  readonly stored: ReadonlyMap<string, FileRecord>
+  /** Files that a dead run may still bring. */
+  readonly late: ReadonlyMap<string, NonNullable<FileJournal["late"]>>
+  /** Until when it may bring files that the package does not have. */
+  readonly quietAt: number
+  /** The same of any file. */
+  readonly lateUntil: number
+}
+
+const sorted = (
+  { before, keyOf, plan, resume }: PackageJournalOptions,
+  left: Left,
+  now: number,
+): Sorted => {
+  const listed = byKey(before, keyOf)
+  const planned = byKey(new Map(plan.files.map((file) => [file.name, file])), keyOf)
+  const stored = new Map<string, FileRecord>()
+  const late = new Map<string, NonNullable<FileJournal["late"]>>()
+  let quietAt = 0
+  let lateUntil = 0
+  for (const [key, file] of byKey(left.files, keyOf)) {
+    const found = listed.get(key)
+    if (file.version === undefined) {
+      const until = quietAfter(left, putTimeout(file.size, file.chunkSize), now)
+      if (planned.has(key)) late.set(key, { file, until })
+      else quietAt = Math.max(quietAt, until)
+      lateUntil = Math.max(lateUntil, until)
+    } else if (
+      resume && planned.get(key)?.size === file.size && found !== undefined &&
+      versionOf(found) === file.version
+    ) stored.set(key, file)
+  }
+  return { stored, late, quietAt, lateUntil }
+}
+
 /** The journal of one package on its way. */
 export class PackageJournal {
   /** What is at the destination came from this upload, or from earlier runs of it, and may be removed. */
   readonly first: boolean
   readonly warn: PackageJournalOptions["warn"]
-  /** Bytes of the files that are there, if the source has not changed since. */
-  readonly stored: number
-  /** A dead run may still bring files that the package does not have, until then, in milliseconds since 1970. */
-  readonly quietAt: number
-  /** The same of any file. */
-  readonly lateUntil: number
   readonly #options: PackageJournalOptions
   readonly #journal: UploadJournal["Type"]
-  readonly #client: FabricClient["Type"]
-  readonly #scope: Scope.Scope
-  readonly #stored: ReadonlyMap<string, FileRecord>
-  readonly #late: ReadonlyMap<string, FileJournal["late"]>
+  readonly #left: Sorted
   readonly #record: PackageRecord
   /** Nothing could be recorded, and nothing will be. */
   #broken = false
   /** Nothing needs to be recorded any more. */
   #over = false
-  /** What has arrived, and is not known under a version yet. */
-  #arrived = new Map<string, FileRecord>()
-  #bytes = 0
-  #looking = false
-  #looked: number
-  #rest = 0
+  readonly #look: VersionLook
 
   private constructor(
     options: PackageJournalOptions,
@@ -93,37 +107,23 @@ export class PackageJournal {
     client: FabricClient["Type"],
     scope: Scope.Scope,
   ) {
-    const { before, keep, keyOf, plan, resume } = options
+    const { before, keep, keyOf, plan } = options
     this.#options = options
     this.warn = options.warn
     this.#journal = journal
-    this.#client = client
-    this.#scope = scope
-    this.#looked = now
+    this.#look = new VersionLook(
+      {
+        path: plan.path,
+        keyOf,
+        lookAfter: options.lookAfter,
+        found: (files) => this.#note({ files }),
+      },
+      client,
+      scope,
+      now,
+    )
     this.first = !keep && (before.size === 0 || (left.first && holdsOnly(before, left, keyOf)))
-    const listed = byKey(before, keyOf)
-    const planned = byKey(new Map(plan.files.map((file) => [file.name, file])), keyOf)
-    const stored = new Map<string, FileRecord>()
-    const late = new Map<string, FileJournal["late"]>()
-    let quietAt = 0
-    let lateUntil = 0
-    for (const [key, file] of byKey(left.files, keyOf)) {
-      const found = listed.get(key)
-      if (file.version === undefined) {
-        const until = quietAfter(left, putTimeout(file.size, file.chunkSize), now)
-        if (planned.has(key)) late.set(key, { file, until })
-        else quietAt = Math.max(quietAt, until)
-        lateUntil = Math.max(lateUntil, until)
-      } else if (
-        resume && planned.get(key)?.size === file.size && found !== undefined &&
-        versionOf(found) === file.version
-      ) stored.set(key, file)
-    }
-    this.quietAt = quietAt
-    this.lateUntil = lateUntil
-    this.stored = Array.from(stored.values()).reduce((sum, { size }) => sum + size, 0)
-    this.#stored = stored
-    this.#late = late
+    this.#left = sorted(options, left, now)
     this.#record = {
       uploadId: crypto.randomUUID(),
       endpoints: client.origins,
@@ -168,7 +168,11 @@ export class PackageJournal {
         packages.create(this.#record),
         Effect.forEach(left, ({ uploadId }) => packages.remove(uploadId), { discard: true }),
       )),
-      () => Effect.zipRight(this.#lookAtLast, this.leave),
+      () =>
+        Effect.zipRight(
+          Effect.suspend(() => this.#over || this.#broken ? Effect.void : this.#look.last),
+          this.leave,
+        ),
     )
   }
 
@@ -191,29 +195,30 @@ export class PackageJournal {
     return this.#journal.packages.leave(this.#record.uploadId)
   }
 
-  /** What stays of an upload that failed need not go again either. */
-  get #lookAtLast(): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      this.#over || this.#broken || this.#arrived.size === 0
-        ? Effect.void
-        : Effect.ignore(Effect.timeout(Effect.interruptible(this.#look), LAST_LOOK))
-    )
+  /** Bytes of the files that are there, if the source has not changed since. */
+  get stored(): number {
+    return Array.from(this.#left.stored.values()).reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /** A dead run may still bring files that the package does not have, until then, in milliseconds since 1970. */
+  get quietAt(): number {
+    return this.#left.quietAt
+  }
+
+  /** The same of any file. */
+  get lateUntil(): number {
+    return this.#left.lateUntil
   }
 
   /** What is kept of a file. */
   fileOf(name: string): FileJournal {
     const key = this.#options.keyOf(name)
     return {
-      stored: this.#stored.get(key),
-      late: this.#late.get(key),
+      stored: this.#left.stored.get(key),
+      late: this.#left.late.get(key),
       begun: (file) => this.#note({ files: new Map([[name, file]]) }),
       repeated: (until) => this.announce(until),
-      arrived: (file) =>
-        Effect.suspend(() => {
-          this.#arrived.set(name, file)
-          this.#bytes += file.size
-          return this.#lookInTime
-        }),
+      arrived: (file) => this.#broken ? Effect.void : this.#look.arrived(name, file),
     }
   }
 
@@ -231,7 +236,7 @@ export class PackageJournal {
 
   /** Whether something else than what is wanted may still come to a file. */
   isLate(name: string): boolean {
-    return this.#late.has(this.#options.keyOf(name))
+    return this.#left.late.has(this.#options.keyOf(name))
   }
 
   /**
@@ -260,58 +265,6 @@ export class PackageJournal {
     return this.#note({ quietAt: until })
   }
 
-  /** Looks beside the upload, which need not wait for it. */
-  get #lookInTime(): Effect.Effect<void> {
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const due = this.#bytes >= this.#options.lookAfter || now - this.#looked >= LOOK_EVERY
-      if (!due || now < this.#looked + this.#rest || this.#looking || this.#broken) return Effect.void
-      this.#looking = true
-      return Effect.forkIn(this.#look, this.#scope)
-    })
-  }
-
-  /** Records under which versions the cluster lists what has arrived before it is asked. */
-  get #look(): Effect.Effect<void> {
-    const { keyOf, plan } = this.#options
-    const asked = this.#arrived
-    this.#arrived = new Map()
-    this.#bytes = 0
-    const folders = [
-      ...new Set(Array.from(asked.keys(), parentOf)),
-    ]
-    return Effect.forEach(folders, (folder) => listFolder(pathIn(plan.path, folder)), {
-      concurrency: LOOK_CONCURRENCY,
-    }).pipe(
-      // What cannot be seen now is seen the next time.
-      Effect.provideService(FabricClient, this.#client.once),
-      Effect.orElseSucceed(() => []),
-      Effect.flatMap((listings) => {
-        const listed = new Map(
-          listings.flat().flatMap((entry) =>
-            entry._tag === "File" ? [[keyOf(entry.path.slice(plan.path.length + 1)), entry] as const] : []
-          ),
-        )
-        this.#rest = listed.size < MANY ? 0 : REST * listed.size
-        const known = Array.from(asked).flatMap(([name, file]): ReadonlyArray<[string, FileRecord]> => {
-          const found = listed.get(keyOf(name))
-          if (found?.size === file.size) return [[name, { ...file, version: versionOf(found) }]]
-          this.#arrived.set(name, file)
-          return []
-        })
-        return known.length === 0 ? Effect.void : this.#note({ files: new Map(known) })
-      }),
-      Effect.onInterrupt(() =>
-        Effect.sync(() => asked.forEach((file, name) => this.#arrived.set(name, file)))
-      ),
-      Effect.zipRight(Clock.currentTimeMillis),
-      Effect.flatMap((now) => {
-        this.#looked = now
-        this.#looking = false
-        return this.#lookInTime
-      }),
-    )
-  }
-
   #note(patch: PackagePatch): Effect.Effect<void> {
     return this.#write(this.#journal.packages.update(this.#record.uploadId, patch))
   }
@@ -326,9 +279,6 @@ export class PackageJournal {
     )
   }
 }
-
-/** A version as the cluster lists it. Stores that were made anew count theirs from the start: the time tells them apart. */
-const versionOf = ({ modified, version }: File): string => `${version} ${modified.toISOString()}`
 
 const byKey = <A>(files: ReadonlyMap<string, A>, keyOf: KeyOf): ReadonlyMap<string, A> =>
   new Map(Array.from(files, ([name, file]) => [keyOf(name), file]))
