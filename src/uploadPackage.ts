@@ -3,11 +3,8 @@
  *
  * @module
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { statSync } from "node:fs"
@@ -24,9 +21,9 @@ import type { PackageContent } from "./PackageContent.ts"
 import { PackageError, type Problem } from "./PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "./PackageEvent.ts"
 import { readFolder } from "./packageFolder.ts"
-import type { PackageJournal } from "./PackageJournal.ts"
-import { MARKER, type PackagePlan, planPackage } from "./packagePlan.ts"
+import { type PackagePlan, planPackage } from "./packagePlan.ts"
 import { PackageUpload } from "./PackageUpload.ts"
+import { withRollBack } from "./rollBackPackage.ts"
 import { Slots } from "./Slots.ts"
 import { SourceError } from "./UploadEvent.ts"
 import type { UploadJournal } from "./UploadJournal.ts"
@@ -93,7 +90,9 @@ const run = (
       overwrites: before.size > 0 && !journal.first,
     })
     const bring = withHeartbeat(journal.touch, upload.bring(before, journal))
-    const brought = yield* (journal.first ? undoing(slots, upload, bring, journal, destination, emit) : bring)
+    const brought = yield* (journal.first
+      ? withRollBack(bring, { path: destination, slots, upload, journal, emit })
+      : bring)
     yield* journal.forget(slots.quietAt)
     emit({
       _tag: "PackageUploaded",
@@ -177,63 +176,3 @@ const refuse = (
     const valid = problems.filter(({ on }) => on === undefined || system === undefined || on === system)
     if (valid.length > 0) return yield* new PackageError({ source, problems: valid.map(({ text }) => text) })
   })
-
-/** Seconds that one deletion of the clean-up may take, attempts included. */
-const UNDO_WITHIN = 60
-
-/** Deletes the destination when the upload fails or is interrupted. The upload's own error is the result. */
-const undoing = <A, E>(
-  slots: Slots,
-  upload: PackageUpload,
-  bring: Effect.Effect<A, E, Env>,
-  journal: PackageJournal,
-  path: string,
-  emit: Emit<PackageEvent>,
-): Effect.Effect<A, E, Env> => {
-  const left = (problem: string) => new PackageError({ source: path, problems: [problem] })
-  const inTime = <A, E>(effect: Effect.Effect<A, E, FabricClient>) =>
-    Effect.timeoutFail(effect, {
-      duration: `${UNDO_WITHIN} seconds`,
-      onTimeout: () => left(`it could not be removed within ${UNDO_WITHIN} s`),
-    })
-  const removeOnce = inTime(Effect.zipRight(
-    // Meanwhile another run may have completed its package here: that one stays.
-    Effect.flatMap(
-      upload.isOfOthers,
-      (others) => others ? left("another package was completed there meanwhile") : Effect.void,
-    ),
-    upload.delete(""),
-  ))
-  const removeForGood = Effect.gen(function* () {
-    // Neither deletion nor roll-back under a commit that may be running (protocol.md 4.5).
-    if (slots.unsettled) return yield* left("a commit may still be running; its session is in the journal")
-    const now = yield* Clock.currentTimeMillis
-    emit({ _tag: "PackageRemoving", path, quietAt: new Date(Math.max(now, upload.quietAt)) })
-    yield* removeOnce
-    // A file whose answer was lost may still arrive: then it has to go again.
-    const wait = upload.quietAt - (yield* Clock.currentTimeMillis)
-    if (wait <= 0) return
-    yield* Effect.sleep(Duration.millis(wait))
-    yield* removeOnce
-  })
-  // In a fiber of its own: in one that is interrupted already nothing else could be, and it has to end in time.
-  const remove = Effect.flatMap(Effect.forkDaemon(Effect.interruptible(removeForGood)), Fiber.join)
-  // Streams drop what is attached to their error, and whoever interrupts one hears no event: so both are told.
-  const removeAndTell = Effect.matchCauseEffect(remove, {
-    onSuccess: () => {
-      emit({ _tag: "PackageRemoved", path })
-      return Effect.zipRight(
-        journal.forget(0),
-        Effect.logInfo(`Removed what had come of the package at ${path}`),
-      )
-    },
-    onFailure: (cause) => {
-      const reason = Cause.prettyErrors(cause)[0]?.message ?? "interrupted"
-      emit({ _tag: "PackageLeft", path, reason })
-      return Effect.logWarning(
-        `Part of the package is left at ${path}; without its ${MARKER} it cannot be provisioned: ${reason}`,
-      )
-    },
-  })
-  return Effect.uninterruptibleMask((restore) => Effect.onError(restore(bring), () => removeAndTell))
-}
