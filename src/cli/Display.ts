@@ -7,6 +7,7 @@ import * as Clock from "effect/Clock"
 import type * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import process from "node:process"
 
 /** A terminal on stderr. */
@@ -74,7 +75,7 @@ export class Drawing {
   }
 }
 
-/** Does something again and again, for as long as `effect` runs. */
+/** Does something every so many milliseconds, for as long as `effect` runs. */
 export const during = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   every: number,
@@ -82,9 +83,7 @@ export const during = <A, E, R>(
 ): Effect.Effect<A, E, R> =>
   Effect.scoped(Effect.zipRight(
     Effect.forkScoped(
-      Effect.forever(
-        Effect.zipRight(Effect.sleep(every), Effect.flatMap(Clock.currentTimeMillis, tick)),
-      ),
+      Effect.schedule(Effect.flatMap(Clock.currentTimeMillis, tick), Schedule.spaced(every)),
     ),
     effect,
   ))

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { Display, Drawing, during } from "./Display.ts"
 import { Host } from "./Host.ts"
 import { Output } from "./Output.ts"
-import type { Progress } from "./progress.ts"
+import type { Progress } from "./Progress.ts"
 
 /** Milliseconds between two pictures on a terminal, and between two lines elsewhere. */
 const REDRAW = 200

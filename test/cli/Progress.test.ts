@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { Progress } from "../../src/cli/progress.ts"
+import { Progress } from "../../src/cli/Progress.ts"
 import type { PackageEvent } from "../../src/PackageEvent.ts"
 
 const MIB = 2 ** 20

@@ -35,7 +35,6 @@ export class Progress {
   readonly #committing = new Set<string>()
   /** Until when what was lost of a file may still arrive. */
   readonly #waiting = new Map<string, number>()
-
   /** When half a package is gone for good. */
   #removedAt = 0
 
@@ -51,45 +50,57 @@ export class Progress {
 
   /** Takes note of an event. */
   add(event: PackageEvent, now: number): void {
-    if (event._tag === "Compressing") this.#compressing = event.folder
-    else if (event._tag === "BytesCompressed") {
-      this.#meter ??= new Meter(event.bytes)
-      this.#meter.note(event.read, 0, now)
-      if (event.read === event.bytes) this.#compressing = this.#meter = undefined
-    } else if (event._tag === "PackagePlanned") {
-      this.#compressing = undefined
-      this.#files = event.files
-      this.#meter = new Meter(event.bytes)
-    } else if (event._tag === "FileStarted") {
-      if (this.#meter === undefined) {
-        this.#files = 1
-        this.#meter = new Meter(event.size)
-      }
-      this.#shares.set(event.path, { sent: event.resumed, underWay: 0 })
-      this.#meter.skip(event.resumed, now)
-    } else if (event._tag === "BytesSent") {
-      this.#shares.set(event.path, event)
-      // A commit that failed for good has the file begin again.
-      this.#committing.delete(event.path)
-      this.#concurrency = event.concurrency
-      this.#measure(now)
-    } else if (event._tag === "Waiting") this.#waiting.set(event.path, event.until.getTime())
-    else if (event._tag === "Committing") {
-      this.#committing.add(event.path)
-      this.#waiting.delete(event.path)
-    } else if (event._tag === "FileUploaded") {
-      this.#shares.delete(event.path)
-      this.#committing.delete(event.path)
-      this.#waiting.delete(event.path)
-      this.#bytesDone += event.size
-      this.#filesDone++
-    } else if (event._tag === "PackageRemoving") {
-      this.#stopping = true
-      this.#waiting.clear()
-      this.#removedAt = event.quietAt.getTime()
-    } else if (event._tag === "Retried") {
-      this.#retries++
-      this.#trouble = { at: now, reason: event.reason }
+    switch (event._tag) {
+      case "Compressing":
+        this.#compressing = event.folder
+        break
+      case "BytesCompressed":
+        this.#meter ??= new Meter(event.bytes)
+        this.#meter.note(event.read, 0, now)
+        if (event.read === event.bytes) this.#compressing = this.#meter = undefined
+        break
+      case "PackagePlanned":
+        this.#compressing = undefined
+        this.#files = event.files
+        this.#meter = new Meter(event.bytes)
+        break
+      case "FileStarted":
+        if (this.#meter === undefined) {
+          this.#files = 1
+          this.#meter = new Meter(event.size)
+        }
+        this.#shares.set(event.path, { sent: event.resumed, underWay: 0 })
+        this.#meter.skip(event.resumed, now)
+        break
+      case "BytesSent":
+        this.#shares.set(event.path, event)
+        // A commit that failed for good has the file begin again.
+        this.#committing.delete(event.path)
+        this.#concurrency = event.concurrency
+        this.#measure(now)
+        break
+      case "Waiting":
+        this.#waiting.set(event.path, event.until.getTime())
+        break
+      case "Committing":
+        this.#committing.add(event.path)
+        this.#waiting.delete(event.path)
+        break
+      case "FileUploaded":
+        this.#shares.delete(event.path)
+        this.#committing.delete(event.path)
+        this.#waiting.delete(event.path)
+        this.#bytesDone += event.size
+        this.#filesDone++
+        break
+      case "PackageRemoving":
+        this.#stopping = true
+        this.#waiting.clear()
+        this.#removedAt = event.quietAt.getTime()
+        break
+      case "Retried":
+        this.#retries++
+        this.#trouble = { at: now, reason: event.reason }
     }
   }
 
