@@ -8,16 +8,16 @@ import type { ByteRange } from "./UploadSession.ts"
 /** Bytes of a range. */
 export const sizeOf = ({ first, last }: ByteRange): number => last - first + 1
 
+/** Bytes of several ranges. */
+export const bytesIn = (ranges: ReadonlyArray<ByteRange>): number =>
+  ranges.reduce((sum, range) => sum + sizeOf(range), 0)
+
 /** The chunks of a file, in order: all of `chunkSize` but the last. Their borders never change in a session. */
 export const chunksOf = (size: number, chunkSize: number): ReadonlyArray<ByteRange> =>
   Array.from({ length: Math.ceil(size / chunkSize) }, (_, index) => ({
     first: index * chunkSize,
     last: Math.min((index + 1) * chunkSize, size) - 1,
   }))
-
-/** Bytes of several ranges. */
-export const bytesIn = (ranges: ReadonlyArray<ByteRange>): number =>
-  ranges.reduce((sum, range) => sum + sizeOf(range), 0)
 
 /** The chunks of which all bytes are expected. */
 export const chunksIn = (

@@ -14,7 +14,7 @@ import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
 import { type Definition, makeFollowed, makeOperation, readJson, readNothing } from "./makeOperation.ts"
 import type { Follower, Operation } from "./Operation.ts"
 import { latestArrival } from "./lateArrival.ts"
-import { arrived } from "./ranges.ts"
+import { arrived, sizeOf } from "./ranges.ts"
 import { optionalTimeout, type WithTimeout } from "./ServerTimeout.ts"
 import { type ByteRange, SessionId, type UploadSession, UploadSessions } from "./UploadSession.ts"
 
@@ -188,7 +188,7 @@ export const PutChunkParams: Schema.filter<
   }),
   timeout: optionalTimeout,
 }).pipe(
-  Schema.filter(({ bytes, range: { first, last }, size }) =>
+  Schema.filter(({ bytes, range, range: { first, last }, size }) =>
     last < first
       ? { path: ["range"], message: `the last byte (${last}) comes before the first (${first})` }
       : last >= size
@@ -196,8 +196,8 @@ export const PutChunkParams: Schema.filter<
         path: ["range"],
         message: `the last byte (${last}) is not in a file of ${size} bytes; an empty file needs no session`,
       }
-      : bytes.length !== last - first + 1
-      ? { path: ["bytes"], message: `${bytes.length} bytes were given for a range of ${last - first + 1}` }
+      : bytes.length !== sizeOf(range)
+      ? { path: ["bytes"], message: `${bytes.length} bytes were given for a range of ${sizeOf(range)}` }
       : undefined
   ),
 )

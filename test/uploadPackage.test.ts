@@ -197,7 +197,7 @@ describe("a folder", () => {
     ))
 })
 
-describe("what cannot be uploaded", () => {
+describe("a package is refused that", () => {
   it.effect("is a single file, with a hint to uploadFile", () =>
     run(Effect.gen(function* () {
       const message = yield* refusal(yield* fileOf("app.dll", new Uint8Array(3)))
@@ -205,7 +205,7 @@ describe("what cannot be uploaded", () => {
       yield* sentNothing
     })))
 
-  it.effect("is nothing at all", () =>
+  it.effect("is not there", () =>
     run(Effect.gen(function* () {
       contains(yield* refusal("/no/such/folder"), "SourceError", "/no/such/folder", "ENOENT")
     })))

@@ -14,6 +14,7 @@ import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError } from "../FabricError.ts"
 import { listContent } from "../ImageStore.ts"
 import type { PackageEvent } from "../PackageEvent.ts"
+import { MARKER, pathIn } from "../packagePlan.ts"
 import { findFile } from "../settleCommit.ts"
 import type { UploadJournal } from "../UploadJournal.ts"
 import { count, plural } from "./format.ts"
@@ -149,7 +150,7 @@ const contentOf = (
     hasMarker(destination),
     (marked): Content =>
       marked ? { text: `${destination} is complete, or as it was before`, left: undefined } : {
-        text: `${stays}, without its _.dir marker: nobody can provision it before it is uploaded again`,
+        text: `${stays}, without its ${MARKER} marker: nobody can provision it before it is uploaded again`,
         left: true,
       },
     { text: stays, left: undefined },
@@ -181,7 +182,7 @@ const exists = (path: string): Effect.Effect<boolean, FabricError, FabricClient>
   )
 
 const hasMarker = (path: string): Effect.Effect<boolean, FabricError, FabricClient> =>
-  Effect.map(findFile(`${path}/_.dir`), Option.isSome)
+  Effect.map(findFile(pathIn(path, MARKER)), Option.isSome)
 
 /** Looks at the store for a few seconds at most, also in a fiber that is interrupted already. */
 const looking = (

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import { deleteUploadSession } from "../deleteUploadSession.ts"
 import { FabricClient } from "../FabricClient.ts"
 import { FabricError } from "../FabricError.ts"
+import { bytesIn, sizeOf } from "../ranges.ts"
 import type { UploadSession } from "../UploadSession.ts"
 import { commitUploadSession, getUploadSession, getUploadSessions } from "../uploadSessions.ts"
 import { CliError } from "./CliError.ts"
@@ -126,14 +127,13 @@ export const list = (
     )
   })
 
-const received = ({ expected, size }: UploadSession): number =>
-  expected.reduce((left, { first, last }) => left - (last - first + 1), size)
+const received = ({ expected, size }: UploadSession): number => size - bytesIn(expected)
 
 /** A session as people read it. */
 export const describe = (session: UploadSession): string => {
   const { expected, modified, path, sessionId } = session
-  const rows = expected.slice(0, MOST_RANGES).map(({ first, last }) =>
-    `  bytes ${first}-${last} (${size(last - first + 1)})`
+  const rows = expected.slice(0, MOST_RANGES).map((range) =>
+    `  bytes ${range.first}-${range.last} (${size(sizeOf(range))})`
   )
   const more = expected.length - rows.length
   return [
