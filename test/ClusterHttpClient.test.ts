@@ -4,6 +4,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -121,12 +122,20 @@ describe("on sockets", () => {
 
   it.scoped("reads 64 KiB of an error and lets the rest go", () =>
     Effect.gen(function* () {
+      const cut = yield* Deferred.make<boolean>()
+      const piece = "y ".repeat(32 * 1024)
       const { port } = yield* serveHttp((_, response) => {
-        response.writeHead(500, { "content-length": 10_000_000 })
-        response.end("y ".repeat(5_000_000))
+        const write = () => {
+          while (response.write(piece));
+        }
+        response.writeHead(500, { "content-length": 2 ** 40 })
+        response.on("drain", write)
+        response.once("close", () => Deferred.unsafeDone(cut, Exit.succeed(!response.writableEnded)))
+        write()
       })
       const { reason } = yield* Effect.provide(failure(remove), at(`http://127.0.0.1:${port}`))
       assert.isTrue(reason._tag === "Rejected" && reason.detail.startsWith("y y"))
+      assert.isTrue(yield* Deferred.await(cut))
     }))
 
   it.scoped("understands a proxy's page that ends with the connection", () =>
