@@ -43,11 +43,11 @@ const unwatched: Exchange.Watch = {
 type Resume = (end: Exchange.End) => void
 
 /** A request on its way, until its whole answer is in. */
-class Trip {
+class RoundTrip {
   readonly #pool: Pool
   readonly #watch: Exchange.Watch
   #resume: Resume
-  /** Forgotten when the trip is over: what a finished call holds on to, the collector has to carry along. */
+  /** Forgotten when it is over: what a finished call holds on to, the collector has to carry along. */
   #sending: Sending | undefined
   #stop: (() => void) | undefined
   #sent = false
@@ -93,7 +93,7 @@ class Trip {
       : Exit.fail(new NoAnswer("ESTALLED", "no byte of the body went out for 30 s", asking ? "no" : "maybe"))
   }
 
-  /** Nobody waits for the answer any more: the trip goes on to its end where it may, and is cut off otherwise. */
+  /** Nobody waits for the answer any more: it goes on to its end where it may, and is cut off otherwise. */
   readonly interrupted: Effect.Effect<void> = Effect.suspend(() => {
     if (this.#sending === undefined) return Effect.void
     if (!this.#sending.asking && this.#watch.interrupted()) {
@@ -187,9 +187,9 @@ const collect = (response: Http.IncomingMessage, limit: number, finish: (text: s
 
 const exchangeOver = (pools: Pools): Exchange.Exchange => (outgoing, watch) =>
   Effect.async((resume) => {
-    const trip = new Trip(pools.of(outgoing.origin), watch, resume)
-    trip.start(outgoing)
-    return trip.interrupted
+    const roundTrip = new RoundTrip(pools.of(outgoing.origin), watch, resume)
+    roundTrip.start(outgoing)
+    return roundTrip.interrupted
   })
 
 /** The face that every `HttpClient` has: an answer as soon as its headers are in, its body as a stream. */
