@@ -17,6 +17,7 @@ import { FabricClient, FabricConfig, type SessionId } from "../mod.ts"
 import { Emulator, Fault, FaultPlan } from "../src/emulator/mod.ts"
 import type { JournalEntry } from "../src/JournalEntry.ts"
 import { cleanSessions } from "../src/cleanSessions.ts"
+import type { PackageRecord } from "../src/PackageRecord.ts"
 import type { UploadOptions } from "../src/UploadEvent.ts"
 import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
@@ -127,6 +128,7 @@ const life = (seed: number, folder: string) => {
   const program = Effect.gen(function* () {
     const emulator = yield* Emulator
     const store = new Map<SessionId, JournalEntry>()
+    const packages = new Map<string, PackageRecord>()
     let dead = false
     const mortal = Layer.effect(
       HttpClient.HttpClient,
@@ -145,14 +147,20 @@ const life = (seed: number, folder: string) => {
     const http = yield* HttpClient.HttpClient
     const base = Layer.succeed(HttpClient.HttpClient, http)
     const firstStore = new Map<SessionId, JournalEntry>()
+    const firstPackages = new Map<string, PackageRecord>()
     const first = Layer.merge(
       clientOver(Layer.provide(mortal, base)),
-      UploadJournal.layerMemory({ store: firstStore, owner: { host: "a", process: 1, start: 1 } }),
+      UploadJournal.layerMemory({
+        store: firstStore,
+        packages: firstPackages,
+        owner: { host: "a", process: 1, start: 1 },
+      }),
     )
     const second = Layer.merge(
       clientOver(Layer.provide(direct, base)),
       UploadJournal.layerMemory({
         store,
+        packages,
         owner: { host: "a", process: 2, start: 2 },
         alive: ({ process }) => process === 2,
       }),
@@ -173,7 +181,9 @@ const life = (seed: number, folder: string) => {
     // Under a commit that may be running nothing is removed.
     const settled = firstStore.size === 0
     for (const [id, entry] of firstStore) store.set(id, entry)
+    for (const [id, record] of firstPackages) packages.set(id, record)
     firstStore.clear()
+    firstPackages.clear()
 
     // What a run leaves, the next one ends: by going on, or by cleaning.
     const goOn = stop === 2 && random(2) === 0
