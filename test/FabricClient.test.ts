@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -440,4 +441,21 @@ describe("credentials", () => {
     Effect.gen(function* () {
       assert.strictEqual(yield* hint({ status: 403, body: "<h1>Blocked by policy</h1>" }), "Rejected")
     }).pipe(Effect.provide(clusterWith())))
+})
+
+describe("fetch in place of our transport", () => {
+  it.scoped("follows no redirect where it is told so, as the README shows", () =>
+    Effect.gen(function* () {
+      const { emulator, url } = yield* Emulator.serve({ port: 0 })
+      const elsewhere = yield* Emulator.serve({ port: 0 })
+      yield* emulator.inject(Fault.answer({ status: 307, headers: { location: elsewhere.url } }))
+      const client = FabricClient.layer.pipe(
+        Layer.provide(FetchHttpClient.layer),
+        Layer.provide(Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" })),
+        Layer.provide(FabricConfig.layer({ endpoints: [url] })),
+      )
+      const error = yield* Effect.flip(Effect.provide(read, Layer.orDie(client)))
+      assert.strictEqual(error.reason._tag, "Malformed")
+      assert.deepStrictEqual(yield* elsewhere.emulator.requests, [])
+    }))
 })
