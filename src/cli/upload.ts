@@ -76,6 +76,7 @@ export const upload = (
 const planOf = (params: Params): Effect.Effect<Plan, CliError | SourceError> =>
   Effect.gen(function* () {
     const { compress, concurrency, source: given } = params
+    if (given === "") return yield* CliError.usage("<source> is empty; name a file, a folder or an archive")
     const source = basename(resolve(given))
     if (concurrency !== undefined && (concurrency < 1 || concurrency > MOST_CONCURRENCY)) {
       return yield* CliError.usage(`--concurrency goes from 1 to ${MOST_CONCURRENCY}, not ${concurrency}`)

@@ -42,6 +42,7 @@ describe("wrong use", () => {
   refused("tcp://", ["session", "delete", S, "--endpoint", "tcp://one:19000"], /http:\/\/one:19080/)
   refused("a path in the endpoint", ["ls", "--endpoint", "http://one:19080/x"], /write http:\/\/one:19080$/)
   refused("a password in the endpoint", ["ls", "--endpoint", "http://u:secret@one:19080"], /^(?!.*secret)/)
+  refused("a source that is a variable without a value", ["upload", "", "App", ...AT], /<source> is empty/)
   refused("no endpoint after all", ["ls", "--endpoint", ""], /--endpoint needs a value/)
   refused("no command", ["--json"], /"exitCode":2/)
   refused("a word that is no command", ["sesion"], /did you mean session\?/)
