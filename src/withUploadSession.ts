@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Cause from "effect/Cause"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
+import { guarded } from "./guarded.ts"
 import { withHeartbeat } from "./heartbeat.ts"
 import { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalError } from "./Journal.ts"
@@ -32,8 +33,8 @@ export interface SessionWork {
   readonly missing: ReadonlyArray<ByteRange>
   /**
    * Brings one range, and is done when the cluster has it. Ranges must not overlap, and their borders must stay the
-   * same in all rounds. Lost answers are understood, nothing is sent twice without need. `hash` is recorded for a
-   * resume.
+   * same in all rounds. Lost answers are understood, nothing is sent twice without need, also when the caller gives up
+   * and tries again. Sends nothing once `use` is over. `hash` is recorded for a resume.
    */
   readonly put: (
     range: ByteRange,
@@ -111,7 +112,11 @@ export const withUploadSession = <A, E, R>(
   Effect.flatMap(
     checked(options),
     () =>
-      transact(options, { source: "", chunkSize: () => undefined, hooks: quiet, restart: restartOnce }, use),
+      transact(
+        options,
+        { source: "", chunkSize: () => undefined, hooks: quiet, restart: restartOnce },
+        guarded(use),
+      ),
   )
 
 const checked = decodeParams({

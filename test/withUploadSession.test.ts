@@ -186,4 +186,94 @@ describe("withUploadSession", () => {
         ["committing"],
       )
     })))
+
+  for (const fault of ["delay", "late"] as const) {
+    it.effect(`looks before a range goes again that its caller gave up, and retries: ${fault}`, () =>
+      run(Effect.gen(function* () {
+        const emulator = yield* Emulator
+        yield* emulator.inject(Fault[fault]("3 seconds"), { on: "UploadFileChunk" })
+        yield* withUploadSession(
+          FILE,
+          ({ missing, put }) =>
+            Effect.forEach(missing, (range) =>
+              put(range, bytes.slice(range.first, range.last + 1)).pipe(
+                Effect.timeout("1 second"),
+                Effect.retry({ times: 60 }),
+              )),
+        )
+        const chunks = (yield* emulator.requests).filter(({ operation }) => operation === "UploadFileChunk")
+        assert.deepStrictEqual(chunks.map(({ bodyBytes }) => bodyBytes), [10])
+        assert.deepStrictEqual(yield* fileBytes, [...bytes])
+        yield* nothingLeft
+      })))
+  }
+
+  it.effect("looks before a range goes again that use gave up in the round before", () =>
+    run(Effect.gen(function* () {
+      const emulator = yield* Emulator
+      yield* emulator.inject(Fault.delay("3 seconds"), { on: "UploadFileChunk" })
+      yield* withUploadSession(
+        FILE,
+        (work) => Effect.ignore(Effect.timeout(sendMissing(work), "1 second")),
+      )
+      const chunks = (yield* emulator.requests).filter(({ operation }) => operation === "UploadFileChunk")
+      assert.deepStrictEqual(chunks.map(({ bodyBytes }) => bodyBytes), [10])
+      assert.deepStrictEqual(yield* fileBytes, [...bytes])
+      yield* nothingLeft
+    })))
+
+  it.effect("waits for what use has left under way", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.delay("20 seconds"), { on: "UploadFileChunk" })
+      yield* withUploadSession(
+        FILE,
+        (work) => Effect.zipRight(Effect.forkDaemon(sendMissing(work)), Effect.sleep("1 second")),
+      )
+      assert.deepStrictEqual(yield* asked, [
+        "UploadFileChunk",
+        "CommitImageStoreUploadSession",
+        "DeleteImageStoreUploadSession",
+      ])
+      assert.deepStrictEqual(yield* fileBytes, [...bytes])
+      yield* nothingLeft
+    })))
+
+  it.effect("stops what use has left under way when use fails", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.delay("20 seconds"), { on: "UploadFileChunk" })
+      const failed = withUploadSession(
+        FILE,
+        (work) =>
+          Effect.zipRight(
+            Effect.forkDaemon(sendMissing(work)),
+            Effect.zipRight(Effect.sleep("1 second"), Effect.fail("no more")),
+          ),
+      )
+      assert.strictEqual(yield* Effect.flip(failed), "no more")
+      yield* Effect.sleep("5 minutes")
+      yield* nothingLeft
+    })))
+
+  it.effect("sends nothing more when it is over: that would bring the session back", () =>
+    run(Effect.gen(function* () {
+      let late: ReturnType<typeof sendMissing> = Effect.void
+      yield* withUploadSession(FILE, (work) => late = sendMissing(work))
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(late)))
+      yield* Effect.sleep("5 minutes")
+      yield* nothingLeft
+    })))
+
+  it.effect("leaves what use opens to the scope of its caller", () =>
+    run(Effect.gen(function* () {
+      let open = false
+      const resource = Effect.acquireRelease(
+        Effect.sync(() => void (open = true)),
+        () => Effect.sync(() => void (open = false)),
+      )
+      yield* Effect.scoped(Effect.gen(function* () {
+        yield* withUploadSession(FILE, (work) => Effect.zipRight(resource, sendMissing(work)))
+        assert.isTrue(open)
+      }))
+      assert.isFalse(open)
+    })))
 })
