@@ -14,6 +14,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { NoAnswer, noAnswer } from "./NoAnswer.ts"
+import { announced } from "./sendBody.ts"
 
 /** A request as it goes out: absolute, with the headers that the gateway reads in their own spelling. */
 export interface Outgoing {
@@ -101,8 +102,13 @@ export const exchange = (client: HttpClient.HttpClient): Exchange =>
 
 /** Runs the request in a fiber of its own, so that the watch can end it. */
 const overAnyClient = (client: HttpClient.HttpClient): Exchange => (outgoing, watch) => {
-  const request = Effect.flatMap(client.execute(toRequest(outgoing)), readAnswer).pipe(
-    Effect.mapError(noAnswer),
+  // What a transport makes of it does not always tell.
+  let unreadable: Error | undefined
+  const request = Effect.flatMap(
+    client.execute(toRequest(outgoing, (error) => unreadable = error)),
+    readAnswer,
+  ).pipe(
+    Effect.mapError((error) => noAnswer(unreadable ?? error)),
   )
   return Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Effect.forkDaemon(Effect.interruptible(request)), (fiber) => {
@@ -141,6 +147,7 @@ const overAnyClient = (client: HttpClient.HttpClient): Exchange => (outgoing, wa
 
 const toRequest = (
   { method, origin, target, headers, body }: Outgoing,
+  unreadable: (error: Error) => void,
 ): HttpClientRequest.HttpClientRequest =>
   HttpClientRequest.make(method)(origin + target, {
     headers,
@@ -149,7 +156,14 @@ const toRequest = (
       ? HttpBody.empty
       : body instanceof Uint8Array
       ? HttpBody.uint8Array(unshared(body), headers["Content-Type"])
-      : HttpBody.stream(Stream.map(body.stream, unshared), headers["Content-Type"], body.size),
+      : HttpBody.stream(
+        announced(body).pipe(
+          Stream.tapError((error) => Effect.sync(() => unreadable(error))),
+          Stream.map(unshared),
+        ),
+        headers["Content-Type"],
+        body.size,
+      ),
   ))
 
 /** `fetch` takes no bytes that another thread can see. */

@@ -54,6 +54,22 @@ export const sendBody = (
   return () => fiber.unsafeInterruptAsFork(fiber.id())
 }
 
+/** The stream of a body for a transport that does not count: it fails unless it gives what was announced. */
+export const announced = (
+  { size, stream }: Exclude<Body, Uint8Array>,
+): Stream.Stream<Uint8Array, Error> =>
+  Stream.suspend(() => {
+    let given = 0
+    return Stream.mapError(stream, bodyFailed).pipe(
+      Stream.tap((bytes) =>
+        (given += bytes.length) > size ? Effect.fail(wrongSize("more", size)) : Effect.void
+      ),
+      Stream.concat(
+        Stream.suspend(() => given < size ? Stream.fail(wrongSize("fewer", size)) : Stream.empty),
+      ),
+    )
+  })
+
 const bodyError = (message: string): Error => Object.assign(new Error(message), { code: BODY_UNREADABLE })
 
 const wrongSize = (than: string, size: number): Error =>

@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as MetricKey from "effect/MetricKey"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Tracer from "effect/Tracer"
 import {
@@ -17,6 +18,7 @@ import {
   type FabricError,
   getUploadSession,
   putChunk,
+  putFile,
 } from "../mod.ts"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
 import { certificate } from "./support/certificates.ts"
@@ -372,6 +374,14 @@ describe("observability", () => {
     }).pipe(Effect.provide(clusterWith())))
 })
 
+const overFetch = (url: string) =>
+  FabricClient.layer.pipe(
+    Layer.provide(FetchHttpClient.layer),
+    Layer.provide(Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" })),
+    Layer.provide(FabricConfig.layer({ endpoints: [url] })),
+    Layer.orDie,
+  )
+
 describe("any HttpClient", () => {
   it.effect("may be wrapped by its user", () =>
     Effect.gen(function* () {
@@ -399,6 +409,31 @@ describe("any HttpClient", () => {
       )
       assert.strictEqual((yield* emulator.requests)[0]?.headers["x-extra"], "yes")
     }).pipe(Effect.provide(Emulator.layer())))
+
+  for (
+    const [what, body] of [
+      ["fails", Stream.concat(Stream.make(new Uint8Array(3)), Stream.fail("the disk is gone"))],
+      ["is shorter than announced", Stream.make(new Uint8Array(3))],
+      ["is longer than announced", Stream.make(new Uint8Array(3), new Uint8Array(3))],
+    ] as const
+  ) {
+    const unreadable = (emulator: Emulator["Type"]) =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(putFile({ path: "a.bin", bytes: body, size: 5 }))
+        assert.strictEqual(error.reason._tag === "Unreachable" && error.reason.code, "BODY_UNREADABLE")
+        assert.strictEqual(error.attempts, 1)
+        assert.deepStrictEqual(yield* emulator.files, [])
+      })
+
+    it.effect(`makes no file of a stream that ${what}`, () =>
+      Effect.flatMap(Emulator, unreadable).pipe(Effect.provide(clusterWith())))
+
+    it.scoped(`makes no file of a stream that ${what}, over fetch`, () =>
+      Effect.gen(function* () {
+        const { emulator, url } = yield* Emulator.serve({ port: 0 })
+        yield* Effect.provide(unreadable(emulator), overFetch(url))
+      }))
+  }
 })
 
 describe("credentials", () => {
@@ -449,12 +484,7 @@ describe("fetch in place of our transport", () => {
       const { emulator, url } = yield* Emulator.serve({ port: 0 })
       const elsewhere = yield* Emulator.serve({ port: 0 })
       yield* emulator.inject(Fault.answer({ status: 307, headers: { location: elsewhere.url } }))
-      const client = FabricClient.layer.pipe(
-        Layer.provide(FetchHttpClient.layer),
-        Layer.provide(Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" })),
-        Layer.provide(FabricConfig.layer({ endpoints: [url] })),
-      )
-      const error = yield* Effect.flip(Effect.provide(read, Layer.orDie(client)))
+      const error = yield* Effect.flip(Effect.provide(read, overFetch(url)))
       assert.strictEqual(error.reason._tag, "Malformed")
       assert.deepStrictEqual(yield* elsewhere.emulator.requests, [])
     }))
