@@ -30,22 +30,14 @@ export const sendBody = (
     sendBytes(request, body, piece, watch, finish)
     return () => {}
   }
-  let given = 0
   const fiber = Effect.runFork(
-    Stream.runForEach(Stream.mapError(body.stream, bodyFailed), (bytes) =>
-      // A byte too many would be read as the next request on this connection.
-      (given += bytes.length) > body.size
-        ? Effect.fail(wrongSize("more", body.size))
-        : Effect.async<void>((resume) => {
-          request.write(bytes, () => {
-            watch.progress(bytes.length)
-            resume(Effect.void)
-          })
-        })).pipe(
-        Effect.zipRight(
-          Effect.suspend(() => given < body.size ? Effect.fail(wrongSize("fewer", body.size)) : Effect.void),
-        ),
-      ),
+    Stream.runForEach(announced(body), (bytes) =>
+      Effect.async<void>((resume) => {
+        request.write(bytes, () => {
+          watch.progress(bytes.length)
+          resume(Effect.void)
+        })
+      })),
   )
   fiber.addObserver((exit) => {
     if (exit._tag === "Success") request.end(finish)
@@ -54,7 +46,10 @@ export const sendBody = (
   return () => fiber.unsafeInterruptAsFork(fiber.id())
 }
 
-/** The stream of a body for a transport that does not count: it fails unless it gives what was announced. */
+/**
+ * The stream of a body. It fails unless it gives what was announced: a byte too many would be read as the next request on
+ * the connection.
+ */
 export const announced = (
   { size, stream }: Exclude<Body, Uint8Array>,
 ): Stream.Stream<Uint8Array, Error> =>
