@@ -45,11 +45,11 @@ export {
   type StoreUsage,
 } from "./src/ImageStoreContent.ts"
 export { ImageStorePath } from "./src/ImageStorePath.ts"
-export { type Journal, JournalError, type Records } from "./src/Journal.ts"
-export type { JournalEntry, JournalPatch, SessionState } from "./src/JournalEntry.ts"
-export type { Owner } from "./src/Owned.ts"
-export type { FileRecord, PackagePatch, PackageRecord } from "./src/PackageRecord.ts"
-export type { Operation, Request, RunOperation } from "./src/Operation.ts"
+export { type Journal, JournalError, type Records } from "./src/journal/Journal.ts"
+export type { JournalEntry, JournalPatch, SessionState } from "./src/journal/JournalEntry.ts"
+export type { Owner } from "./src/journal/Owned.ts"
+export type { FileRecord, PackagePatch, PackageRecord } from "./src/journal/PackageRecord.ts"
+export type { Operation, Request, RunOperation } from "./src/client/Operation.ts"
 export {
   commitUploadSession,
   CommitUploadSessionParams,
@@ -70,10 +70,10 @@ export {
   type UploadEvent,
   type UploadOptions,
 } from "./src/UploadEvent.ts"
-export type { ServerCertificate } from "./src/ServerCertificate.ts"
+export type { ServerCertificate } from "./src/credentials/ServerCertificate.ts"
 export { UploadDeadline } from "./src/UploadDeadline.ts"
 export { uploadFile } from "./src/uploadFile.ts"
-export { uploadDefaults } from "./src/uploadOptions.ts"
+export { uploadDefaults } from "./src/upload/uploadOptions.ts"
 export { uploadPackage } from "./src/uploadPackage.ts"
 export { UploadJournal } from "./src/UploadJournal.ts"
 export { ByteRange, SessionId, UploadSession } from "./src/UploadSession.ts"

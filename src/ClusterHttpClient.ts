@@ -20,12 +20,12 @@ import { createPrivateKey } from "node:crypto"
 import type * as Http from "node:http"
 import { Readable } from "node:stream"
 import * as Tls from "node:tls"
-import { type Pool, Pools } from "./connections.ts"
-import * as Exchange from "./Exchange.ts"
+import { trustOf } from "./credentials/trust.ts"
 import { type ClientCertificate, FabricConfig } from "./FabricConfig.ts"
-import { NoAnswer, noAnswer } from "./NoAnswer.ts"
-import { Sending } from "./Sending.ts"
-import { trustOf } from "./trust.ts"
+import { type Pool, Pools } from "./transport/connections.ts"
+import * as Exchange from "./transport/Exchange.ts"
+import { NoAnswer, noAnswer } from "./transport/NoAnswer.ts"
+import { Sending } from "./transport/Sending.ts"
 
 const unwatched: Exchange.Watch = {
   begin: () => {},

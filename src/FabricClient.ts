@@ -15,13 +15,17 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import { type Credentials, entraHint, reasonOfAnswer, reasonOfNoAnswer } from "./answers.ts"
-import { AttemptWatch } from "./AttemptWatch.ts"
-import { BearerToken } from "./BearerToken.ts"
+import { type Credentials, entraHint, reasonOfAnswer, reasonOfNoAnswer } from "./client/answers.ts"
+import { AttemptWatch } from "./client/AttemptWatch.ts"
+import { Deadlines } from "./client/Deadlines.ts"
+import { type Endpoint, Endpoints } from "./client/Endpoints.ts"
+import { Observer, withSpan } from "./client/observability.ts"
+import type { Operation, Request, RunOperation } from "./client/Operation.ts"
 import { ClusterHttpClient } from "./ClusterHttpClient.ts"
-import { Deadlines } from "./Deadlines.ts"
-import { type Endpoint, Endpoints } from "./Endpoints.ts"
-import { AAD_METADATA, type Entra, readEntra } from "./entra.ts"
+import { BearerToken } from "./credentials/BearerToken.ts"
+import { AAD_METADATA, type Entra, readEntra } from "./credentials/entra.ts"
+import { FabricConfig, type RetryPolicy } from "./FabricConfig.ts"
+import { askedDelay, FabricError, type FabricErrorReason, meansNotFound, meansRetry } from "./FabricError.ts"
 import {
   type Answer,
   bodySize,
@@ -30,12 +34,8 @@ import {
   type Exchange,
   exchange,
   type Expired,
-} from "./Exchange.ts"
-import { FabricConfig, type RetryPolicy } from "./FabricConfig.ts"
-import { askedDelay, FabricError, type FabricErrorReason, meansNotFound, meansRetry } from "./FabricError.ts"
-import type { NoAnswer } from "./NoAnswer.ts"
-import { Observer, withSpan } from "./observability.ts"
-import type { Operation, Request, RunOperation } from "./Operation.ts"
+} from "./transport/Exchange.ts"
+import type { NoAnswer } from "./transport/NoAnswer.ts"
 
 interface Shape {
   /** Runs an operation to its end: attempts, delays, fail-over. */

@@ -13,11 +13,11 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { readFile } from "node:fs/promises"
-import { readToken } from "./BearerToken.ts"
-import { parseEndpoint } from "./endpoint.ts"
-import { parseThumbprint, type ServerCertificate } from "./ServerCertificate.ts"
-import { tokenCommand, tokenFile } from "./tokenSources.ts"
-import { tolerant } from "./tolerant.ts"
+import { parseEndpoint } from "./client/endpoint.ts"
+import { tolerant } from "./client/tolerant.ts"
+import { readToken } from "./credentials/BearerToken.ts"
+import { parseThumbprint, type ServerCertificate } from "./credentials/ServerCertificate.ts"
+import { tokenCommand, tokenFile } from "./credentials/tokenSources.ts"
 
 /** How failed attempts are repeated. Each repeat of an unreachable gateway goes to the next endpoint. */
 export interface RetryPolicy {

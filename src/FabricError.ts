@@ -5,7 +5,7 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
-import { BODY_UNREADABLE, NO_TOKEN } from "./NoAnswer.ts"
+import { BODY_UNREADABLE, NO_TOKEN } from "./transport/NoAnswer.ts"
 
 /** Why an operation failed. Each reason has only the fields that are true of it. */
 export type FabricErrorReason =

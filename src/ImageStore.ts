@@ -9,7 +9,9 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { Answer, Body } from "./Exchange.ts"
+import { decodeParams, makeOperation, readJson, readNothing } from "./client/makeOperation.ts"
+import type { Follower, Operation, Request } from "./client/Operation.ts"
+import { optionalTimeout, type WithTimeout } from "./client/ServerTimeout.ts"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
 import {
@@ -21,9 +23,7 @@ import {
   type ListingPage,
 } from "./ImageStoreContent.ts"
 import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
-import { decodeParams, makeOperation, readJson, readNothing } from "./makeOperation.ts"
-import type { Follower, Operation, Request } from "./Operation.ts"
-import { optionalTimeout, type WithTimeout } from "./ServerTimeout.ts"
+import type { Answer, Body } from "./transport/Exchange.ts"
 import { tryUploadSessions } from "./uploadSessions.ts"
 
 /** What {@link listContent} takes. Without `path`: the root. */

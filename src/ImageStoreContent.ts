@@ -4,8 +4,8 @@
  * @module
  */
 import * as Schema from "effect/Schema"
+import { Count, CountDigits, dateOf, DateText, Digits, type Wire, wire } from "./client/wire.ts"
 import { type ImageStorePath, ImageStorePathFromWire, pathFromWire } from "./ImageStorePath.ts"
-import { Count, CountDigits, dateOf, DateText, Digits, type Wire, wire } from "./wire.ts"
 
 /** A file of the image store. */
 export interface File {

@@ -7,7 +7,7 @@ import type * as Stream from "effect/Stream"
 import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import type { FabricError } from "./FabricError.ts"
-import type { JournalError } from "./Journal.ts"
+import type { JournalError } from "./journal/Journal.ts"
 import type { SessionId } from "./UploadSession.ts"
 
 /** Bytes to upload. Whatever it is, it can be read again: a path, bytes, or a stream that can be run again. */

@@ -5,8 +5,8 @@
  */
 import type * as Brand from "effect/Brand"
 import * as Schema from "effect/Schema"
+import { Count, ServerDate, type Wire, wire } from "./client/wire.ts"
 import { type ImageStorePath, ImageStorePathFromWire } from "./ImageStorePath.ts"
-import { Count, ServerDate, type Wire, wire } from "./wire.ts"
 
 /** The id of an upload session: a GUID that the client makes up, in lower case. */
 export type SessionId = string & Brand.Brand<"SessionId">

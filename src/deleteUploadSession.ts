@@ -5,10 +5,10 @@
  */
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { makeOperation, readNothing } from "./client/makeOperation.ts"
+import { optionalTimeout } from "./client/ServerTimeout.ts"
 import type { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
-import { makeOperation, readNothing } from "./makeOperation.ts"
-import { optionalTimeout } from "./ServerTimeout.ts"
 import { SessionId } from "./UploadSession.ts"
 
 /** What {@link deleteUploadSession} takes, decoded before anything is sent. */

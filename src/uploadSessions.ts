@@ -7,15 +7,21 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { Answer } from "./Exchange.ts"
+import {
+  type Definition,
+  makeFollowed,
+  makeOperation,
+  readJson,
+  readNothing,
+} from "./client/makeOperation.ts"
+import type { Follower, Operation } from "./client/Operation.ts"
+import { optionalTimeout, type WithTimeout } from "./client/ServerTimeout.ts"
 import type { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
-import { type Definition, makeFollowed, makeOperation, readJson, readNothing } from "./makeOperation.ts"
-import type { Follower, Operation } from "./Operation.ts"
-import { latestArrival } from "./lateArrival.ts"
-import { arrived, sizeOf } from "./ranges.ts"
-import { optionalTimeout, type WithTimeout } from "./ServerTimeout.ts"
+import type { Answer } from "./transport/Exchange.ts"
+import { latestArrival } from "./upload/lateArrival.ts"
+import { arrived, sizeOf } from "./upload/ranges.ts"
 import { type ByteRange, SessionId, type UploadSession, UploadSessions } from "./UploadSession.ts"
 
 const readJsonOfSessions = readJson(UploadSessions)

@@ -7,7 +7,7 @@ import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import { BearerToken } from "../src/BearerToken.ts"
+import { BearerToken } from "../src/credentials/BearerToken.ts"
 import { inTurn, jwt } from "./support/tokens.ts"
 
 const HOUR = 3600

@@ -4,7 +4,7 @@ import * as FastCheck from "effect/FastCheck"
 import { createHash } from "node:crypto"
 import { once } from "node:events"
 import { Worker } from "node:worker_threads"
-import { chunkMemory, Hasher, startThread } from "../src/Hasher.ts"
+import { chunkMemory, Hasher, startThread } from "../src/upload/Hasher.ts"
 
 const MiB = 1024 * 1024
 const expected = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")

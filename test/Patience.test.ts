@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as fc from "effect/FastCheck"
 import * as TestClock from "effect/TestClock"
 import { FabricError, type FabricErrorReason } from "../src/FabricError.ts"
-import { Patience } from "../src/Patience.ts"
+import { Patience } from "../src/upload/Patience.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
 const errorOf = (reason: FabricErrorReason) =>

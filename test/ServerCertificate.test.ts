@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Either from "effect/Either"
-import { parseThumbprint } from "../src/ServerCertificate.ts"
+import { parseThumbprint } from "../src/credentials/ServerCertificate.ts"
 
 const SHA1 = "A8136758F4AB8962AF2BF3F27921BE1DF67F4326"
 const SHA256 = "EF86996BE4729036B69999 42A4F86865B5B3CA0DB0817125CDC373E8AFAE10BD".replaceAll(" ", "")

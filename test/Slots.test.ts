@@ -3,7 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FastCheck from "effect/FastCheck"
-import { Slots } from "../src/Slots.ts"
+import { Slots } from "../src/upload/Slots.ts"
 
 /** How many slots there are for those who take them now. */
 const free = (slots: Slots) =>

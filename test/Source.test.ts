@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process"
 import { appendFile, truncate, utimes, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import process from "node:process"
-import { type OpenSource, withSource } from "../src/Source.ts"
+import { type OpenSource, withSource } from "../src/upload/Source.ts"
 import type { SourceError } from "../src/UploadEvent.ts"
 import { fileOf, temporaryFolder } from "./support/packages.ts"
 

@@ -6,10 +6,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
 import { vi } from "vitest"
-import type { JournalEntry } from "../src/JournalEntry.ts"
-import type { Owner } from "../src/Owned.ts"
-import type { SessionId } from "../src/UploadSession.ts"
+import type { JournalEntry } from "../src/journal/JournalEntry.ts"
+import type { Owner } from "../src/journal/Owned.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
+import type { SessionId } from "../src/UploadSession.ts"
 import { S, T } from "./support/cluster.ts"
 
 const folder = Effect.acquireRelease(
@@ -241,7 +241,7 @@ describe("the journal on disk", () => {
     inFolder((journal, path) =>
       Effect.gen(function* () {
         vi.resetModules()
-        const { openFolder } = yield* Effect.promise(() => import("../src/journalFolder.ts"))
+        const { openFolder } = yield* Effect.promise(() => import("../src/journal/journalFolder.ts"))
         const copy = openFolder(path)
         assert.deepStrictEqual(copy.owner, journal.owner)
         yield* journal.create(entryFor(journal))

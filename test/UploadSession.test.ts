@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import { readFileSync } from "node:fs"
 import { SessionId, UploadSession } from "../mod.ts"
+import { Count } from "../src/client/wire.ts"
 import { UploadSessions } from "../src/UploadSession.ts"
-import { Count } from "../src/wire.ts"
 
 const sample = (name: string) =>
   JSON.parse(readFileSync(new URL(`./fixtures/${name}.json`, import.meta.url), "utf8"))

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Buffer } from "node:buffer"
-import { readApplication } from "../src/applicationManifest.ts"
+import { readApplication } from "../src/package/applicationManifest.ts"
 import { applicationManifest, type Files, serviceManifest, shop } from "./support/packages.ts"
 
 const read = (files: Files, folders: ReadonlyArray<string> = []) =>

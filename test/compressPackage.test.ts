@@ -10,9 +10,9 @@ import { join } from "node:path"
 import process from "node:process"
 import { setImmediate } from "node:timers/promises"
 import { vi } from "vitest"
-import { type CompressionHooks, compressionsOf, compressPackage } from "../src/compressPackage.ts"
-import type { PackageContent } from "../src/PackageContent.ts"
-import { readFolder } from "../src/packageFolder.ts"
+import { type CompressionHooks, compressionsOf, compressPackage } from "../src/package/compressPackage.ts"
+import type { PackageContent } from "../src/package/PackageContent.ts"
+import { readFolder } from "../src/package/packageFolder.ts"
 import { folderOf, shop, temporaryFolder } from "./support/packages.ts"
 
 afterEach(() => void vi.unstubAllEnvs())

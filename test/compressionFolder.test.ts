@@ -5,7 +5,7 @@ import { mkdir, readdir, symlink, utimes, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
 import process from "node:process"
 import { vi } from "vitest"
-import { compressionFolder } from "../src/compressionFolder.ts"
+import { compressionFolder } from "../src/package/compressionFolder.ts"
 import { temporaryFolder } from "./support/packages.ts"
 
 afterEach(() => void vi.unstubAllEnvs())

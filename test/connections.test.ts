@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Pool } from "../src/connections.ts"
+import { Pool } from "../src/transport/connections.ts"
 
 const KiB = 1024
 const MiB = 1024 * KiB

@@ -19,11 +19,11 @@ import {
   UploadJournal,
   withUploadSession,
 } from "../mod.ts"
-import type { JournalEntry } from "../src/JournalEntry.ts"
-import type { SessionHooks } from "../src/OpenSession.ts"
-import { Patience } from "../src/Patience.ts"
-import { chunksOf, sizeOf } from "../src/ranges.ts"
-import { findResumable } from "../src/resumeSession.ts"
+import type { JournalEntry } from "../src/journal/JournalEntry.ts"
+import type { SessionHooks } from "../src/upload/OpenSession.ts"
+import { Patience } from "../src/upload/Patience.ts"
+import { chunksOf, sizeOf } from "../src/upload/ranges.ts"
+import { findResumable } from "../src/upload/resumeSession.ts"
 import { transact } from "../src/withUploadSession.ts"
 import { cluster, S } from "./support/cluster.ts"
 import { rangeStore } from "./support/rangeStore.ts"

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import process from "node:process"
 import { vi } from "vitest"
-import { isRunning, isStillRunning } from "../src/isRunning.ts"
+import { isRunning, isStillRunning } from "../src/system/isRunning.ts"
 
 const children: Array<ChildProcess> = []
 
@@ -38,7 +38,7 @@ const onMachine = async (up: number, stat?: string) => {
       return stat
     },
   }))
-  return (await import("../src/isRunning.ts")).isStillRunning
+  return (await import("../src/system/isRunning.ts")).isStillRunning
 }
 
 describe("a process's number", () => {

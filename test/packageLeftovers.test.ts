@@ -10,8 +10,8 @@ import { join } from "node:path"
 import { JournalError, putFile } from "../mod.ts"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
 import { halfPackages } from "../src/halfPackages.ts"
-import { uploadPackage } from "../src/uploadPackage.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
+import { uploadPackage } from "../src/uploadPackage.ts"
 import { inject, requests } from "./support/cluster.ts"
 import {
   holds,

@@ -17,8 +17,8 @@ import {
   type UploadOptions,
   uploadPackage,
 } from "../mod.ts"
+import { expiryOf } from "../src/credentials/jwt.ts"
 import { Emulator, Fault, FaultPlan } from "../src/emulator/mod.ts"
-import { expiryOf } from "../src/jwt.ts"
 import { certificate } from "./support/certificates.ts"
 import { clusterWith, requestsOf } from "./support/cluster.ts"
 import { folderOf, shop, stored } from "./support/packages.ts"

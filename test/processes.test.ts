@@ -24,8 +24,8 @@ import {
   serviceManifest,
   temporaryFolder,
 } from "./support/packages.ts"
-import { randomOf } from "./support/random.ts"
 import { bundle, type Ended, start } from "./support/program.ts"
+import { randomOf } from "./support/random.ts"
 
 const only = process.env["PROCESS_CHAOS_SEED"]
 const lives = Number(process.env["PROCESS_CHAOS_LIVES"] ?? 8)

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
-import { arrived, chunksOf, missingChunks, sizeOf } from "../src/ranges.ts"
+import { arrived, chunksOf, missingChunks, sizeOf } from "../src/upload/ranges.ts"
 
 const file = FastCheck.record({
   size: FastCheck.integer({ min: 1, max: 5000 }),

@@ -6,8 +6,8 @@ import { existsSync, readFileSync } from "node:fs"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { isRunning } from "../src/isRunning.ts"
-import { tokenCommand, tokenFile } from "../src/tokenSources.ts"
+import { tokenCommand, tokenFile } from "../src/credentials/tokenSources.ts"
+import { isRunning } from "../src/system/isRunning.ts"
 import { jwt } from "./support/tokens.ts"
 
 const folder = Effect.acquireRelease(

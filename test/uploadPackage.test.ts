@@ -12,8 +12,8 @@ import { join } from "node:path"
 import { putFile } from "../mod.ts"
 import { Emulator, Fault, FaultPlan, type Operation } from "../src/emulator/mod.ts"
 import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
-import { uploadPackage } from "../src/uploadPackage.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
+import { uploadPackage } from "../src/uploadPackage.ts"
 import { clusterWith, inject, requestsOf } from "./support/cluster.ts"
 import {
   applicationManifest,

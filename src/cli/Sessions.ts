@@ -5,8 +5,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Journal } from "../Journal.ts"
-import type { JournalEntry } from "../JournalEntry.ts"
+import type { Journal } from "../journal/Journal.ts"
+import type { JournalEntry } from "../journal/JournalEntry.ts"
 import type { SessionId } from "../UploadSession.ts"
 
 type Known = Pick<JournalEntry, "path" | "state" | "before" | "quietAt">

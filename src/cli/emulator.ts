@@ -6,9 +6,9 @@
 import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
-import { codeOf } from "../codeOf.ts"
 import { Emulator, FaultPlan } from "../emulator/mod.ts"
-import { messageOf } from "../messageOf.ts"
+import { codeOf } from "../system/codeOf.ts"
+import { messageOf } from "../system/messageOf.ts"
 import { CliError } from "./CliError.ts"
 import { Output } from "./Output.ts"
 

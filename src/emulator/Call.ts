@@ -4,12 +4,12 @@
  * @module
  */
 import type { Content } from "./Content.ts"
+import type { ContentRange } from "./ContentRange.ts"
 import * as ErrorCode from "./ErrorCode.ts"
 import type { ImageStoreState } from "./ImageStoreState.ts"
 import type { AadMetadata } from "./Options.ts"
 import * as Reply from "./Reply.ts"
 import type { Route } from "./Route.ts"
-import type { ContentRange } from "./ContentRange.ts"
 
 /** No answer yet: look again at that time, in milliseconds. */
 export interface Later {

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import assert from "node:assert"
+import * as Stream from "effect/Stream"
 import {
   deleteUploadSession,
   FabricClient,
@@ -14,7 +15,6 @@ import {
   UploadJournal,
 } from "../../mod.ts"
 import { Emulator, Fault } from "../../src/emulator/mod.ts"
-import * as Stream from "effect/Stream"
 
 const sessionId = "4a2340e8-d8d8-497c-95fe-cdaa1052f33b"
 const session = Effect.map(getUploadSession({ sessionId }), Option.map(({ expected }) => expected))

@@ -1,0 +1,348 @@
+/**
+ * A planned package on its way into the store.
+ *
+ * @module
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { FabricClient } from "../FabricClient.ts"
+import type { FabricError } from "../FabricError.ts"
+import { deleteContent, hasUploadSessions } from "../ImageStore.ts"
+import type { ImageStorePath } from "../ImageStorePath.ts"
+import { PackageError } from "../PackageError.ts"
+import type { PackageEvent, PackageOptions, PackageUploadError } from "../PackageEvent.ts"
+import type { FileJournal } from "../upload/FileJournal.ts"
+import { arrivesUntil, latestArrival } from "../upload/lateArrival.ts"
+import { Patience } from "../upload/Patience.ts"
+import type { Slots } from "../upload/Slots.ts"
+import { endLeft } from "../upload/takeOver.ts"
+import { uploadDefaults } from "../upload/uploadOptions.ts"
+import { type Waiting, waitingEvent, waitUntil } from "../upload/waiting.ts"
+import { type FileSummary, SourceError, type UploadError, type UploadEvent } from "../UploadEvent.ts"
+import { uploadInSlots } from "../uploadFile.ts"
+import type { UploadJournal } from "../UploadJournal.ts"
+import { lastName, type PackageFile } from "./PackageContent.ts"
+import type { PackageJournal } from "./PackageJournal.ts"
+import { MARKER, type PackagePlan, pathIn } from "./packagePlan.ts"
+import {
+  compareTree,
+  inTheWay,
+  type KeyOf,
+  listFolder,
+  markerIn,
+  readTree,
+  rootsOf,
+  type StoredTree,
+} from "./storedTree.ts"
+
+/** Seconds that the cluster gets for what others wait for: a lost one is repeated the sooner. */
+const SHORT_TIMEOUT = 20
+/** Files that wait for a slot with their source open, so that no slot waits for a file. */
+const AHEAD = 2
+/** Seconds before the cluster's listing is looked at again when something is missing: it omits what it still writes. */
+const LOOK_AGAIN = [1, 3, 10]
+/** Times that files are removed that should not be there. More come only from somebody else. */
+const MOST_REMOVALS = 2
+/** Times that all is sent once more because another run has completed its package at the same place. */
+const MOST_OTHERS = 2
+
+const EMPTY = new Uint8Array(0)
+
+/** What it took. */
+interface Brought {
+  readonly sent: number
+  readonly resumed: number
+  readonly retries: number
+  readonly removed: ReadonlyArray<string>
+}
+
+/** Brings the files of a plan, and makes the destination equal to it. */
+export class PackageUpload {
+  readonly #plan: PackagePlan
+  readonly #slots: Slots
+  readonly #options: PackageOptions
+  readonly #emit: (event: PackageEvent) => void
+  readonly #concurrency: number
+  readonly #summaries: Array<FileSummary> = []
+  readonly #removed = new Set<string>()
+  /** The marker of the package as a whole was sent, or is about to be. */
+  #markerSent = false
+  /** Somebody else has completed a package at the destination meanwhile. */
+  #mixed = false
+  #journal: PackageJournal | undefined
+  #keyOf: KeyOf = (name) => name
+
+  constructor(
+    plan: PackagePlan,
+    slots: Slots,
+    options: PackageOptions,
+    emit: (event: PackageEvent) => void,
+  ) {
+    this.#plan = plan
+    this.#slots = slots
+    this.#options = options
+    this.#emit = emit
+    this.#concurrency = options.concurrency ?? uploadDefaults.concurrency
+  }
+
+  /** How the cluster compares names; known once {@link PackageUpload.look} has asked it. */
+  readonly keyOf: KeyOf = (name) => this.#keyOf(name)
+
+  /** What is at the destination. Fails when a package cannot, or by the options must not, go there. */
+  get look(): Effect.Effect<StoredTree, FabricError | PackageError, FabricClient> {
+    return Effect.gen(this, function* () {
+      if (yield* this.persist(hasUploadSessions)) this.#keyOf = (name) => name.toLowerCase()
+      const tree = yield* this.#tree
+      if (tree.has("")) return yield* this.#failed([`${this.#plan.path} is a file in the store`])
+      const { strays } = compareTree(this.#plan, tree, this.#keyOf)
+      if (strays.length > 0 && this.#options.strays === "fail") return yield* this.#foreign(strays)
+      return tree
+    })
+  }
+
+  /** Brings everything. `before` is what {@link PackageUpload.look} saw, `journal` what is known of it. */
+  bring(
+    before: StoredTree,
+    journal: PackageJournal,
+  ): Effect.Effect<Brought, PackageUploadError, FabricClient | UploadJournal> {
+    this.#journal = journal
+    return Effect.gen(this, function* () {
+      const { folders, path } = this.#plan
+      yield* this.#endSessions
+      const { strays } = compareTree(this.#plan, before, this.#keyOf)
+      const marked = [...before.keys()].some((name) => this.#keyOf(name) === MARKER)
+      if (marked) yield* this.delete(MARKER)
+      yield* this.#remove(inTheWay(this.#plan, strays, this.#keyOf))
+
+      yield* this.#files((name) => journal.fileOf(name), (name) => journal.isLate(name))
+      for (const level of levelsOf(folders.filter((name) => name !== ""))) {
+        yield* Effect.forEach(level, (name) => this.#putMarker(name), {
+          concurrency: this.#concurrency,
+          discard: true,
+        })
+      }
+      yield* journal.announce(this.#slots.quietAt)
+      yield* waitUntil(journal.quietAt, this.#waiting)
+      // Another run that completes its package meanwhile has mixed it with this one: then all goes once more.
+      for (let others = 0; yield* this.#settle; others++) {
+        if (others === MOST_OTHERS) {
+          return yield* this.#failed([`other uploads to ${path} go on at the same time`])
+        }
+        this.#mixed = true
+        yield* Effect.logWarning(
+          `Another package was completed at ${path} meanwhile; all files are sent again`,
+        )
+        yield* this.delete(MARKER)
+        yield* this.#files(() => undefined, () => false)
+      }
+      this.#markerSent = true
+      yield* this.#putMarker("")
+      yield* this.#inTime(Effect.map(
+        listFolder(path),
+        (entries) => markerIn(entries)?.size === 0 ? [] : [`the cluster does not list ${MARKER}`],
+      ))
+      const total = (field: "sent" | "resumed" | "retries") =>
+        this.#summaries.reduce((sum, summary) => sum + summary[field], 0)
+      return {
+        sent: total("sent"),
+        resumed: total("resumed"),
+        retries: total("retries"),
+        removed: [...this.#removed].filter((name) => lastName(name) !== MARKER).sort(),
+      }
+    })
+  }
+
+  /** Whether somebody else has completed a package at the destination: its marker is there, or was. */
+  get isOfOthers(): Effect.Effect<boolean, FabricError, FabricClient> {
+    return Effect.suspend(() =>
+      this.#mixed || this.#markerSent ? Effect.succeed(this.#mixed) : Effect.map(
+        this.persist(listFolder(this.#plan.path, SHORT_TIMEOUT)),
+        (entries) => markerIn(entries) !== undefined,
+      )
+    )
+  }
+
+  /** When nothing that was sent to the destination can arrive any more, in milliseconds since 1970. */
+  get quietAt(): number {
+    return Math.max(this.#slots.quietAt, this.#journal?.lateUntil ?? 0)
+  }
+
+  /** Ends sessions of dead runs that no file of this package takes up: their commits would hit what comes now. */
+  get #endSessions(): Effect.Effect<void, FabricError, FabricClient | UploadJournal> {
+    const { chunkSize = uploadDefaults.chunkSize } = this.#options
+    const resumed = new Set(
+      this.#plan.files.filter(({ size }) => size > chunkSize).map(({ name }) => this.#keyOf(name)),
+    )
+    const below = `${this.#plan.path}/`
+    return Effect.catchTag(
+      endLeft(
+        ({ path }) => path.startsWith(below) && !resumed.has(this.#keyOf(path.slice(below.length))),
+        this.#waiting,
+      ),
+      "JournalError",
+      (error) => this.#journal?.warn(error) ?? Effect.void,
+    )
+  }
+
+  /** Brings all files. Last come those that may have to wait until nothing else can arrive in their place. */
+  #files(
+    journalOf: (name: string) => FileJournal | undefined,
+    isLate: (name: string) => boolean,
+  ): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
+    const { files } = this.#plan
+    return Effect.forEach(
+      [...files.filter(({ name }) => !isLate(name)), ...files.filter(({ name }) => isLate(name))],
+      (file) => this.#file(file, journalOf(file.name)),
+      { concurrency: this.#concurrency + AHEAD, discard: true },
+    )
+  }
+
+  #file(
+    file: PackageFile,
+    journal: FileJournal | undefined,
+  ): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
+    const source = typeof file.source === "string" ? file.source : `${file.name} of ${this.#plan.source}`
+    return Effect.matchEffect(this.#upload(file.source, file.name, this.#emit, journal), {
+      onFailure: (error): Effect.Effect<never, UploadError> =>
+        error._tag === "SourceError" ? new SourceError({ source, issue: error.issue }) : error,
+      onSuccess: (summary) => {
+        this.#summaries.push(summary)
+        return summary.size === file.size
+          ? Effect.void
+          : new SourceError({ source, issue: "it changed while the package was uploaded" })
+      },
+    })
+  }
+
+  /** Marks a folder as complete. Only its troubles are worth telling. */
+  #putMarker(name: string): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
+    const tell = (event: UploadEvent) => {
+      if (event._tag === "Retried") this.#emit(event)
+    }
+    const marked = this.#upload(EMPTY, pathIn(name, MARKER), tell, this.#journal?.marker)
+    return Effect.map(marked, (summary) => void this.#summaries.push(summary))
+  }
+
+  #upload(
+    source: PackageFile["source"],
+    name: string,
+    emit: (event: UploadEvent) => void,
+    journal?: FileJournal,
+  ): Effect.Effect<FileSummary, UploadError, FabricClient | UploadJournal> {
+    // The destination was checked, and each name in the plan.
+    const path = pathIn(this.#plan.path, name) as ImageStorePath
+    return uploadInSlots({ slots: this.#slots, source, path, options: this.#options, emit, journal })
+  }
+
+  get #waiting(): Waiting {
+    return waitingEvent(this.#plan.path, this.#emit)
+  }
+
+  /**
+   * Makes sure that the cluster lists exactly the plan, but for the package's own marker. Tells whether that is there
+   * all the same: then somebody else has put it.
+   */
+  get #settle(): Effect.Effect<boolean, FabricError | PackageError, FabricClient> {
+    return Effect.gen(this, function* () {
+      for (let removals = 0;; removals++) {
+        let strays: ReadonlyArray<string> = []
+        let marked = false
+        yield* this.#inTime(Effect.map(this.#tree, (tree) => {
+          const found = compareTree(this.#plan, tree, this.#keyOf)
+          strays = found.strays
+          marked = tree.has(MARKER)
+          return found.wrong
+        }))
+        if (strays.length === 0) return marked
+        if (this.#options.strays === "fail" || removals === MOST_REMOVALS) return yield* this.#foreign(strays)
+        yield* this.#remove(strays)
+      }
+    })
+  }
+
+  /** Looks until nothing is wrong any more, a few times. */
+  #inTime(
+    look: Effect.Effect<ReadonlyArray<string>, FabricError, FabricClient>,
+  ): Effect.Effect<void, FabricError | PackageError, FabricClient> {
+    return Effect.gen(this, function* () {
+      for (const seconds of [...LOOK_AGAIN, undefined]) {
+        const wrong = yield* this.persist(look)
+        if (wrong.length === 0) return
+        if (seconds === undefined) return yield* this.#failed(wrong)
+        yield* Effect.sleep(`${seconds} seconds`)
+      }
+    })
+  }
+
+  get #tree(): Effect.Effect<StoredTree, FabricError, FabricClient> {
+    return readTree(this.#plan.path, (path) => this.persist(listFolder(path)))
+  }
+
+  #remove(names: ReadonlyArray<string>): Effect.Effect<void, FabricError, FabricClient> {
+    return Effect.zipRight(
+      Effect.forEach(rootsOf(this.#plan, names, this.#keyOf), (name) => this.delete(name), {
+        concurrency: this.#concurrency,
+        discard: true,
+      }),
+      Effect.sync(() => names.forEach((name) => this.#removed.add(name))),
+    )
+  }
+
+  /**
+   * Deletes what is at a path of the package, or with `""` the whole. A deletion that got no answer may still arrive, and
+   * would take what is put there meanwhile: so it is over only when it no longer can.
+   */
+  delete(name: string): Effect.Effect<void, FabricError, FabricClient> {
+    let quietAt = 0
+    const request = Effect.tapError(
+      deleteContent({ path: pathIn(this.#plan.path, name), timeout: SHORT_TIMEOUT }),
+      ({ reason }) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          quietAt = Math.max(quietAt, arrivesUntil(reason, SHORT_TIMEOUT, now))
+        }),
+    )
+    const announce = (until: number) => this.#journal?.announce(until) ?? Effect.void
+    return this.persist(
+      Effect.flatMap(
+        Clock.currentTimeMillis,
+        (now) => Effect.zipRight(announce(latestArrival(SHORT_TIMEOUT, now)), request),
+      ),
+    ).pipe(
+      Effect.zipRight(Effect.suspend(() => waitUntil(quietAt, this.#waiting))),
+      Effect.zipRight(Effect.suspend(() => announce(this.#slots.quietAt))),
+    )
+  }
+
+  /** Repeats a request while the cluster is away, as long as the options say. */
+  persist<A>(
+    request: Effect.Effect<A, FabricError, FabricClient>,
+  ): Effect.Effect<A, FabricError, FabricClient> {
+    const patience = (this.#options.patience ?? uploadDefaults.patience) * 1000
+    return Effect.flatMap(
+      FabricClient,
+      ({ once }) =>
+        Effect.flatMap(
+          Clock.currentTimeMillis,
+          (now) => new Patience(patience, now).persist(Effect.provideService(request, FabricClient, once)),
+        ),
+    )
+  }
+
+  #foreign(strays: ReadonlyArray<string>): PackageError {
+    return this.#failed(strays.map((name) => `${name} is at ${this.#plan.path}, but not in the package`))
+  }
+
+  #failed(problems: ReadonlyArray<string>): PackageError {
+    return new PackageError({ source: this.#plan.source, problems })
+  }
+}
+
+/** Folders of the same depth, the deepest first. */
+const levelsOf = (folders: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> => {
+  const levels = new Map<number, Array<string>>()
+  for (const name of folders) {
+    const depth = name.split("/").length
+    levels.set(depth, [...levels.get(depth) ?? [], name])
+  }
+  return [...levels].sort(([a], [b]) => b - a).map(([, level]) => level)
+}

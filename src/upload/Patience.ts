@@ -1,0 +1,77 @@
+/**
+ * When to give up: measured in time without progress, not in attempts, because an upgrade of the cluster moves its
+ * primary several times.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import { askedDelay, FabricError } from "../FabricError.ts"
+
+/** Milliseconds before the first repeat, doubled with each failure in a row, and at most. */
+const FIRST_DELAY = 500
+const LONGEST_DELAY = 10_000
+
+/** When something got further last, in milliseconds since 1970: one for all that belongs together. */
+export interface Pulse {
+  last: number
+}
+
+/** The time that something may take without getting further. */
+export class Patience {
+  /** Milliseconds. */
+  readonly limit: number
+  readonly #retried: (error: FabricError) => Effect.Effect<void>
+  readonly #pulse: Pulse
+
+  /** `limit` and `now` are milliseconds. `retried` hears of what {@link Patience.persist} repeats. */
+  constructor(
+    limit: number,
+    now: number,
+    retried: (error: FabricError) => Effect.Effect<void> = () => Effect.void,
+    pulse: Pulse = { last: now },
+  ) {
+    this.limit = limit
+    this.#pulse = pulse
+    this.#retried = retried
+  }
+
+  /** Something got further. */
+  readonly progress: Effect.Effect<void> = Effect.clockWith((clock) =>
+    Effect.sync(() => this.note(clock.unsafeCurrentTimeMillis()))
+  )
+
+  /** Something got further at that time. */
+  note(now: number): void {
+    this.#pulse.last = now
+  }
+
+  /**
+   * Waits before repeat number `repeat`, counted from 0, and as long as the cluster asks; fails with `error` when the
+   * patience is over. The last wait ends when the patience does.
+   */
+  readonly wait = (repeat: number, error: FabricError): Effect.Effect<void, FabricError> =>
+    Effect.clockWith((clock) => {
+      const left = this.#pulse.last + this.limit - clock.unsafeCurrentTimeMillis()
+      if (left <= 0) return error
+      const delay = Math.min(FIRST_DELAY * 2 ** repeat, LONGEST_DELAY)
+      return Effect.flatMap(
+        Random.next,
+        (random) =>
+          Effect.sleep(Math.max(delay * (1 - random / 5), Math.min(askedDelay(error.reason), left))),
+      )
+    })
+
+  /** Repeats what fails for a moment until it succeeds or the patience is over. */
+  readonly persist = <A, E, R>(
+    effect: Effect.Effect<A, E | FabricError, R>,
+  ): Effect.Effect<A, E | FabricError, R> => {
+    const attempt = (repeat: number): Effect.Effect<A, E | FabricError, R> =>
+      Effect.catchIf(effect, FabricError.isRetryable, (error) =>
+        this.#retried(error).pipe(
+          Effect.zipRight(this.wait(repeat, error)),
+          Effect.zipRight(Effect.suspend(() => attempt(repeat + 1))),
+        ))
+    return attempt(0)
+  }
+}

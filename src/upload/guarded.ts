@@ -1,0 +1,55 @@
+/**
+ * What the body of a transaction may do wrong with its chunks, and is kept from.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
+import * as Scope from "effect/Scope"
+import type { FabricError } from "../FabricError.ts"
+import type { JournalError } from "../journal/Journal.ts"
+import type { ChunkWork, SessionWork } from "../withUploadSession.ts"
+
+/**
+ * Callers may give up a range and try it again, or leave one under way: it is not sent again without a look, and a
+ * round is over only when all that it began is over. After that nothing is sent.
+ */
+export const guarded = <A, E, R>(
+  use: (work: SessionWork) => Effect.Effect<A, E, R>,
+): (work: ChunkWork) => Effect.Effect<A, E, R> => {
+  /** Ranges that were begun, and are not known to have arrived, by session. */
+  const doubtful = new Set<string>()
+  return ({ missing, put, sessionId, settle }: ChunkWork) => {
+    const once: SessionWork["put"] = (range, bytes, hash) =>
+      Effect.suspend(() => {
+        const key = `${sessionId} ${range.first}`
+        const send = Effect.tap(put(range, bytes, hash), () => void doubtful.delete(key))
+        if (doubtful.has(key)) {
+          return Effect.flatMap(settle(range), (arrived) => arrived ? Effect.void : send)
+        }
+        doubtful.add(key)
+        return send
+      })
+    const round = (underWay: FiberSet.FiberSet<void, FabricError | JournalError>) =>
+      Effect.zipLeft(
+        use({
+          sessionId,
+          missing,
+          put: (...chunk) =>
+            Effect.flatMap(
+              FiberSet.run(underWay, once(...chunk)),
+              (fiber) => Effect.onInterrupt(Fiber.join(fiber), () => Fiber.interrupt(fiber)),
+            ),
+        }),
+        FiberSet.awaitEmpty(underWay),
+      )
+    // A scope of its own: what `use` opens belongs to its caller.
+    return Effect.acquireUseRelease(
+      Scope.make(),
+      (scope) =>
+        Effect.flatMap(Scope.extend(FiberSet.make<void, FabricError | JournalError>(), scope), round),
+      Scope.close,
+    )
+  }
+}
