@@ -208,6 +208,21 @@ describe("withUploadSession", () => {
       })))
   }
 
+  it.effect("does not send a range while its last try is about to finish", () =>
+    run(Effect.gen(function* () {
+      const emulator = yield* Emulator
+      yield* emulator.inject(Fault.delay("3 seconds"), { on: "UploadFileChunk" })
+      yield* withUploadSession(FILE, (work) =>
+        sendMissing(work).pipe(
+          Effect.disconnect,
+          Effect.timeout("1 second"),
+          Effect.retry({ times: 60 }),
+        ))
+      const chunks = (yield* emulator.requests).filter(({ operation }) => operation === "UploadFileChunk")
+      assert.deepStrictEqual(chunks.map(({ bodyBytes }) => bodyBytes), [10])
+      yield* nothingLeft
+    })))
+
   it.effect("looks before a range goes again that use gave up in the round before", () =>
     run(Effect.gen(function* () {
       const emulator = yield* Emulator

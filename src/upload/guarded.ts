@@ -18,32 +18,29 @@ import type { ChunkWork, SessionWork } from "../withUploadSession.ts"
 export const guarded = <A, E, R>(
   use: (work: SessionWork) => Effect.Effect<A, E, R>,
 ): (work: ChunkWork) => Effect.Effect<A, E, R> => {
-  /** Ranges that were begun, and are not known to have arrived, by session. */
-  const doubtful = new Set<string>()
+  /** The last try of each range that is not known to have arrived, by session. */
+  const doubtful = new Map<string, Fiber.Fiber<unknown, unknown>>()
   return ({ missing, put, sessionId, settle }: ChunkWork) => {
-    const once: SessionWork["put"] = (range, bytes, hash) =>
-      Effect.suspend(() => {
-        const key = `${sessionId} ${range.first}`
-        const send = Effect.tap(put(range, bytes, hash), () => void doubtful.delete(key))
-        if (doubtful.has(key)) {
-          return Effect.flatMap(settle(range), (arrived) => arrived ? Effect.void : send)
-        }
-        doubtful.add(key)
-        return send
-      })
-    const round = (underWay: FiberSet.FiberSet<void, FabricError | JournalError>) =>
-      Effect.zipLeft(
-        use({
-          sessionId,
-          missing,
-          put: (...chunk) =>
-            Effect.flatMap(
-              FiberSet.run(underWay, once(...chunk)),
-              (fiber) => Effect.onInterrupt(Fiber.join(fiber), () => Fiber.interrupt(fiber)),
-            ),
-        }),
-        FiberSet.awaitEmpty(underWay),
-      )
+    const round = (underWay: FiberSet.FiberSet<void, FabricError | JournalError>) => {
+      const once: SessionWork["put"] = (range, bytes, hash) =>
+        Effect.suspend(() => {
+          const key = `${sessionId} ${range.first}`
+          const before = doubtful.get(key)
+          const send = Effect.tap(put(range, bytes, hash), () => void doubtful.delete(key))
+          const again = before === undefined
+            ? send
+            // It may have been given up, and yet be about to finish: who gives up this one too must not forget it.
+            : Effect.zipRight(
+              Effect.uninterruptible(Fiber.await(before)),
+              Effect.flatMap(settle(range), (arrived) => arrived ? Effect.void : send),
+            )
+          return Effect.flatMap(FiberSet.run(underWay, again), (fiber) => {
+            doubtful.set(key, fiber)
+            return Effect.onInterrupt(Fiber.join(fiber), () => Fiber.interrupt(fiber))
+          })
+        })
+      return Effect.zipLeft(use({ sessionId, missing, put: once }), FiberSet.awaitEmpty(underWay))
+    }
     // A scope of its own: what `use` opens belongs to its caller.
     return Effect.acquireUseRelease(
       Scope.make(),
