@@ -59,7 +59,7 @@ const Base: Context.TagClass<FabricClient, "@effect-fabric/image-store/FabricCli
 
 /**
  * The cluster as the operations see it. What can fail for a moment is tried again; retrying is failing over:
- * `Unreachable`, 502 and 503 move to the next endpoint, and a good one is kept.
+ * `Unreachable`, 502, 503 and a gateway that says nothing in time move to the next endpoint, and a good one is kept.
  */
 export class FabricClient extends Base {
   /** Over any `HttpClient`. */
@@ -336,7 +336,7 @@ class Call<A> {
     if (operation.goneMeansDone && this.#mayHaveWorked && meansNotFound(reason)) {
       return this.#succeed(undefined as A, 404)
     }
-    if (leavesEndpoint(reason)) endpoints.leave(endpoint)
+    if (leavesEndpoint(reason) && this.#clock.unsafeCurrentTimeMillis() < this.#end) endpoints.leave(endpoint)
     if (operation.usesSessions && endpoint.sessions !== true && meansNoSessions(reason)) {
       return Effect.flatMap(
         this.#hasSessions(endpoint),
@@ -467,8 +467,9 @@ const target = (
 /** Nothing can have succeeded without its body. */
 const isSuccess = ({ status, unsent }: Answer): boolean => !unsent && (status === 200 || status === 204)
 
+/** A gateway that lives says in time that it has no answer. */
 const leavesEndpoint = (reason: FabricErrorReason): boolean =>
-  reason._tag === "Unreachable" ||
+  reason._tag === "Unreachable" || reason._tag === "TimedOut" ||
   (reason._tag === "Rejected" && (reason.status === 502 || reason.status === 503))
 
 /** A proxy in front of the gateway may say it with a body. */

@@ -116,14 +116,12 @@ const endless = (
     }))
 
 /** What {@link putFile} takes: bytes, or a stream of `size` bytes that can be run again. */
-export const PutFileParams: Schema.filter<
-  Schema.Struct<{
-    path: Schema.Schema<ImageStorePath, string>
-    bytes: Schema.Schema<Uint8Array | Stream.Stream<Uint8Array, unknown>>
-    size: Schema.optional<typeof Schema.NonNegativeInt>
-    timeout: typeof optionalTimeout
-  }>
-> = Schema.Struct({
+export const PutFileParams: Schema.Struct<{
+  path: Schema.Schema<ImageStorePath, string>
+  bytes: Schema.Schema<Uint8Array | Stream.Stream<Uint8Array, unknown>>
+  size: Schema.optional<typeof Schema.NonNegativeInt>
+  timeout: typeof optionalTimeout
+}> = Schema.Struct({
   path: ImageStorePath,
   bytes: Schema.declare((u): u is Uint8Array | Stream.Stream<Uint8Array, unknown> =>
     u instanceof Uint8Array || (typeof u === "object" && u !== null && Stream.StreamTypeId in u)
@@ -132,7 +130,9 @@ export const PutFileParams: Schema.filter<
   }),
   size: Schema.optional(Schema.NonNegativeInt),
   timeout: optionalTimeout,
-}).pipe(
+})
+
+const SizedFile = PutFileParams.pipe(
   Schema.filter(({ bytes, size }) =>
     bytes instanceof Uint8Array
       ? size === undefined || size === bytes.length ||
@@ -171,7 +171,7 @@ export const putFile: (
   } & WithTimeout,
 ) => Effect.Effect<void, FabricError, FabricClient> = makeOperation({
   ...UPLOAD_FILE,
-  params: PutFileParams,
+  params: SizedFile,
   request: ({ bytes, path, size }) =>
     uploadRequest(path, bytes instanceof Uint8Array ? bytes : { stream: bytes, size: size ?? 0 }),
 })
@@ -217,19 +217,19 @@ const liesIn = (path: string, folder: string): boolean =>
   `${path}/`.toLowerCase().startsWith(`${folder}/`.toLowerCase())
 
 /** What {@link copyContent} takes. `skipFiles` are names, without folders. */
-export const CopyContentParams: Schema.filter<
-  Schema.Struct<{
-    source: Schema.Schema<ImageStorePath, string>
-    destination: Schema.Schema<ImageStorePath, string>
-    skipFiles: Schema.optional<Schema.Array$<typeof Schema.String>>
-    timeout: typeof optionalTimeout
-  }>
-> = Schema.Struct({
+export const CopyContentParams: Schema.Struct<{
+  source: Schema.Schema<ImageStorePath, string>
+  destination: Schema.Schema<ImageStorePath, string>
+  skipFiles: Schema.optional<Schema.Array$<typeof Schema.String>>
+  timeout: typeof optionalTimeout
+}> = Schema.Struct({
   source: ImageStorePath,
   destination: ImageStorePath,
   skipFiles: Schema.optional(Schema.Array(Schema.String)),
   timeout: optionalTimeout,
-}).pipe(
+})
+
+const HarmlessCopy = CopyContentParams.pipe(
   Schema.filter(({ destination, source }) =>
     liesIn(source, destination)
       ? {
@@ -263,7 +263,7 @@ const copyRequest = ({ destination, separator, skipFiles, source }: Copy): Reque
   subject: `${source} to ${destination}`,
 })
 
-const decodeCopy = decodeParams({ ...COPY, params: CopyContentParams })
+const decodeCopy = decodeParams({ ...COPY, params: HarmlessCopy })
 
 /** What this cluster writes between names; asked for only where there are any. */
 const separatorFor = (

@@ -16,6 +16,7 @@ import { beginPackage } from "./package/beginPackage.ts"
 import { compressionsOf, compressPackage } from "./package/compressPackage.ts"
 import type { PackageContent } from "./package/PackageContent.ts"
 import { readFolder } from "./package/packageFolder.ts"
+import { validatePackage } from "./package/packageOptions.ts"
 import { type PackagePlan, planPackage } from "./package/packagePlan.ts"
 import { PackageUpload } from "./package/PackageUpload.ts"
 import { withRollBack } from "./package/rollBackPackage.ts"
@@ -59,6 +60,7 @@ const run = (
 ): Effect.Effect<void, PackageUploadError, Env | Scope.Scope> =>
   Effect.gen(function* () {
     const begun = yield* Clock.currentTimeMillis
+    yield* validatePackage(source, options)
     const found = yield* openPackage(source, options)
     const destination = path ?? (found.packed ? basename(source, extname(source)) : basename(source))
     yield* validateUpload(destination, options)

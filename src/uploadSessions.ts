@@ -175,16 +175,14 @@ export const commitUploadSession: (
 })
 
 /** What {@link putChunk} takes. `size` is that of the whole file, in bytes. */
-export const PutChunkParams: Schema.filter<
-  Schema.Struct<{
-    path: Schema.Schema<ImageStorePath, string>
-    sessionId: Schema.Schema<SessionId, string>
-    range: Schema.Struct<{ first: typeof Schema.NonNegativeInt; last: typeof Schema.NonNegativeInt }>
-    size: typeof Schema.NonNegativeInt
-    bytes: typeof Schema.Uint8ArrayFromSelf
-    timeout: typeof optionalTimeout
-  }>
-> = Schema.Struct({
+export const PutChunkParams: Schema.Struct<{
+  path: Schema.Schema<ImageStorePath, string>
+  sessionId: Schema.Schema<SessionId, string>
+  range: Schema.Struct<{ first: typeof Schema.NonNegativeInt; last: typeof Schema.NonNegativeInt }>
+  size: typeof Schema.NonNegativeInt
+  bytes: typeof Schema.Uint8ArrayFromSelf
+  timeout: typeof optionalTimeout
+}> = Schema.Struct({
   path: ImageStorePath,
   sessionId: SessionId,
   range: Schema.Struct({ first: Schema.NonNegativeInt, last: Schema.NonNegativeInt }),
@@ -193,7 +191,9 @@ export const PutChunkParams: Schema.filter<
     message: () => ({ message: "expected a Uint8Array", override: true }),
   }),
   timeout: optionalTimeout,
-}).pipe(
+})
+
+const FittingChunk = PutChunkParams.pipe(
   Schema.filter(({ bytes, range, range: { first, last }, size }) =>
     last < first
       ? { path: ["range"], message: `the last byte (${last}) comes before the first (${first})` }
@@ -223,7 +223,7 @@ const UPLOAD_CHUNK: Definition<typeof PutChunkParams.Type, Chunk & WithTimeout, 
   apiVersion: "6.0",
   usesSessions: true,
   uninterruptible: true,
-  params: PutChunkParams,
+  params: FittingChunk,
   request: ({ bytes, path, range, sessionId, size }) => ({
     path: `/ImageStore/${escapePath(path)}/$/UploadChunk`,
     query: { "session-id": sessionId },

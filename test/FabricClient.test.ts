@@ -168,6 +168,22 @@ describe("fail-over", () => {
       assert.deepStrictEqual((yield* asked).map(({ host }) => host), ["one:19080", "two:19080"])
     }).pipe(Effect.provide(clusterWith({ endpoints }))))
 
+  it.effect("moves to the next endpoint when one takes a request and says nothing", () =>
+    Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.hang, { host: "one:19080", times: 10 })
+      yield* inTime(read)
+      yield* read
+      assert.deepStrictEqual((yield* asked).map(({ host }) => host), ["one:19080", "two:19080", "two:19080"])
+    }).pipe(Effect.provide(clusterWith({ endpoints }))))
+
+  it.effect("stays with an endpoint where the call as a whole had too little time", () =>
+    Effect.gen(function* () {
+      yield* inject(Fault.hang)
+      yield* failure(inTime(read))
+      yield* read
+      assert.deepStrictEqual((yield* asked).map(({ host }) => host), ["one:19080", "one:19080"])
+    }).pipe(Effect.provide(clusterWith({ endpoints, totalTimeout: "2 seconds" }))))
+
   it.effect("stays with an endpoint that is only busy for a moment", () =>
     Effect.gen(function* () {
       yield* inject(Fault.reply(504, "FABRIC_E_TIMEOUT"))

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { execFileSync } from "node:child_process"
 import { appendFile, truncate, utimes, writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -97,4 +98,27 @@ describe("a file", () => {
         assert.strictEqual(yield* refusal(pipe), `Cannot upload ${pipe}: it is not a file`)
       }),
   )
+})
+
+describe("a stream", () => {
+  const pieces = (...sizes: ReadonlyArray<number>) =>
+    Stream.rechunk(Stream.fromIterable(sizes.map((size) => new Uint8Array(size))), 1)
+
+  it.effect("may hold pieces without bytes", () =>
+    Effect.gen(function* () {
+      const bytes = yield* withSource(
+        { stream: pieces(0, 2, 0, 0, 3, 0), size: 5 },
+        ({ read }) => read({ first: 0, last: 4 }, new Uint8Array(5)),
+      )
+      assert.strictEqual(bytes.length, 5)
+    }))
+
+  it.effect("is told to be too long, though a piece without bytes comes before the rest", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(withSource(
+        { stream: pieces(5, 0, 1), size: 5 },
+        ({ read }) => read({ first: 0, last: 4 }, new Uint8Array(5)),
+      ))
+      assert.include(error.message, "more than the 5 bytes")
+    }))
 })

@@ -48,6 +48,14 @@ describe("mod.ts", () => {
     }
   })
 
+  it("shows the fields of all params, each with its timeout", () => {
+    const params = Object.entries(mod).filter(([name]) => name.endsWith("Params"))
+    assert.lengthOf(params, 11)
+    for (const [name, schema] of params) {
+      assert.property((schema as typeof mod.PutChunkParams).fields, "timeout", name)
+    }
+  })
+
   it("evaluates nothing of the command line when it is imported", async () => {
     const folder = await mkdtemp(join(tmpdir(), "mod-"))
     try {

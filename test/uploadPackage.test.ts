@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { readdir, readFile, symlink } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { putFile } from "../mod.ts"
 import { Emulator, Fault, FaultPlan, type Operation } from "../src/emulator/mod.ts"
 import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
@@ -670,6 +670,25 @@ describe("compress", () => {
       yield* upload(folder, { compress: true })
       assert.deepStrictEqual(yield* temporary, before)
     })))
+
+  for (
+    const [field, option, got] of [
+      ["unpackedLimit", { unpackedLimit: NaN }, "more than 0 bytes, got NaN"],
+      ["onFailure", { onFailure: "leave" }, "remove or keep, got leave"],
+      ["strays", { strays: "keep" }, "remove or fail, got keep"],
+    ] as const
+  ) {
+    it.effect(`has a wrong ${field}: that is said before anything is read`, () =>
+      run(Effect.gen(function* () {
+        const error = yield* Effect.flip(
+          Stream.runDrain(uploadPackage("nowhere", "App", option as PackageOptions)),
+        )
+        assert.strictEqual(
+          error.message,
+          `Cannot upload ${resolve("nowhere")}: ${field}: expected ${got}`,
+        )
+      })))
+  }
 
   it.effect("needs the manifests even where nothing is validated", () =>
     run(Effect.gen(function* () {

@@ -150,6 +150,17 @@ describe("withUploadSession", () => {
       )
     })))
 
+  it.effect("is deleted though its journal breaks down over that", () =>
+    run(Effect.gen(function* () {
+      const journal = yield* UploadJournal
+      const breaking: typeof journal = {
+        ...journal,
+        update: (id, patch) => patch.state === "deleting" ? Effect.die("broken") : journal.update(id, patch),
+      }
+      yield* Effect.provideService(withUploadSession(FILE, sendMissing), UploadJournal, breaking)
+      yield* nothingLeft
+    })))
+
   it.effect("is a success when only the clean-up fails: the next run does it", () =>
     run(Effect.gen(function* () {
       const { inject } = yield* Emulator

@@ -243,7 +243,7 @@ export class OpenSession {
     if (!this.#begun) return this.#journal.remove(this.sessionId)
     // A journal that cannot be written is no reason to leave the session behind.
     return Effect.zipRight(
-      Effect.ignore(this.#journal.update(this.sessionId, { state: "deleting", quietAt: this.#quietAt })),
+      Effect.exit(this.#journal.update(this.sessionId, { state: "deleting", quietAt: this.#quietAt })),
       Effect.zipRight(endSession(this.sessionId, this.#quietAt), this.#journal.remove(this.sessionId)),
     )
   })

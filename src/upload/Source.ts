@@ -189,10 +189,12 @@ const withStream = <A, E, R>(
     return cursor = { scope, pull, rest: EMPTY, position: 0 }
   })
 
-  /** More bytes, or none at the end. */
+  /** More bytes, or none at the end. Pieces without bytes are passed over. */
   const more = (from: Cursor): Effect.Effect<Uint8Array, SourceError> =>
     Effect.catchAll(
-      Effect.map(from.pull, (chunks) => concat([...chunks])),
+      Effect.repeat(Effect.map(from.pull, (chunks) => concat([...chunks])), {
+        until: ({ length }) => length > 0,
+      }),
       Option.match({
         onNone: () => Effect.succeed(EMPTY),
         onSome: (error) => new SourceError({ source: "the stream", issue: `it failed: ${String(error)}` }),
