@@ -195,7 +195,9 @@ const explain = (reason: FabricErrorReason, operation: string): string => {
     case "Rejected":
       return explainRejection(reason, operation)
     case "Malformed":
-      return `an answer that a gateway does not give: ${reason.status}, ${reason.detail}; is this a Service Fabric gateway?`
+      return `an answer that a gateway does not give: ${reason.status}, ${reason.detail}` +
+        // A detail that asks something itself knows that it is one.
+        (reason.detail.includes("?") ? "" : "; is this a Service Fabric gateway?")
     case "SessionsUnsupported":
       return "this is a Linux cluster, whose gateway has no upload sessions; upload files by single requests"
   }

@@ -254,13 +254,13 @@ const rounds = <A, E, R>(
       if (missing.length === 0) {
         const outcome = yield* session.commit
         if (outcome === "committed") return { value }
-        if (outcome === "poisoned") return { _tag: "Poisoned" }
+        if (outcome !== "refill") return outcome
         missing = yield* session.expected
       }
       const bytes = bytesIn(missing)
       idle = bytes < least ? 0 : idle + 1
       least = Math.min(least, bytes)
-      if (idle >= MOST_ROUNDS) return { _tag: "Poisoned" }
+      if (idle >= MOST_ROUNDS) return { _tag: "Poisoned", refusal: undefined }
     }
   })
 
@@ -278,18 +278,19 @@ const unsent = (path: string, missing: ReadonlyArray<ByteRange>) =>
 const giveUp = (
   broken: Broken,
   { path, size }: TransactionOptions,
-): Effect.Effect<never, FabricError, FabricClient> =>
-  "error" in broken ? broken.error : Effect.flatMap(FabricClient, ({ endpoint }) =>
+): Effect.Effect<never, FabricError, FabricClient> => {
+  if ("error" in broken) return broken.error
+  const detail = `the cluster took all ${size} bytes twice and did not make a file of them; ` +
+    "is its disk full? See the space that is left with getInfo, or image-store info"
+  const refused = broken._tag === "Poisoned" && broken.refusal?.reason._tag === "Rejected"
+    ? broken.refusal.reason
+    : undefined
+  return Effect.flatMap(FabricClient, ({ endpoint }) =>
     new FabricError({
       operation: "CommitImageStoreUploadSession",
       action: `commit ${path}`,
       endpoint: endpoint(),
       attempts: 2,
-      reason: {
-        _tag: "Rejected",
-        status: 400,
-        code: "E_INVALIDARG",
-        detail: `the cluster took all ${size} bytes twice and did not make a file of them; ` +
-          "is its disk full? See the space that is left with getInfo, or image-store info",
-      },
+      reason: refused === undefined ? { _tag: "Malformed", status: 200, detail } : { ...refused, detail },
     }))
+}

@@ -150,6 +150,25 @@ describe("withUploadSession", () => {
       )
     })))
 
+  it.effect("says of a cluster that calls it a success, and makes no file, just that", () =>
+    run(Effect.gen(function* () {
+      const { inject } = yield* Emulator
+      const commit = { on: "CommitImageStoreUploadSession" } as const
+      for (let session = 0; session < 2; session++) {
+        yield* inject(Fault.reply(503, "E_ABORT"), commit)
+        yield* inject(Fault.answer({ status: 200, body: "" }), commit)
+      }
+      const error = yield* Effect.flip(withUploadSession(FILE, sendMissing))
+      assert(FabricError.is(error))
+      assert.strictEqual(
+        error.message,
+        "Cannot commit App/a.bin at one:19080 (after 2 attempts): an answer that a gateway does not give: 200, " +
+          "the cluster took all 10 bytes twice and did not make a file of them; is its disk full? " +
+          "See the space that is left with getInfo, or image-store info",
+      )
+      yield* nothingLeft
+    })))
+
   it.effect("is deleted though its journal breaks down over that", () =>
     run(Effect.gen(function* () {
       const journal = yield* UploadJournal

@@ -18,7 +18,7 @@ import { getUploadSession, putChunkOnce } from "../uploadSessions.ts"
 import { arrivesUntil, mayArrive } from "./lateArrival.ts"
 import { Patience } from "./Patience.ts"
 import { arrived } from "./ranges.ts"
-import { type CommitOutcome, findFile, settleCommit } from "./settleCommit.ts"
+import { type CommitOutcome, findFile, type Poisoned, settleCommit } from "./settleCommit.ts"
 import { CHUNK_TIMEOUT, commitTimeout } from "./uploadTimeouts.ts"
 import { type Waiting, waitUntil } from "./waiting.ts"
 
@@ -32,8 +32,7 @@ export type Broken =
   | { readonly _tag: "ChunkTooLarge"; readonly error: FabricError }
   /** The cluster expects what does not end where chunks end. */
   | { readonly _tag: "OffGrid" }
-  /** All is there, and yet it cannot be committed. */
-  | { readonly _tag: "Poisoned" }
+  | Poisoned
 
 /** What happens on the way. */
 export interface SessionHooks {

@@ -17,8 +17,14 @@ import { commitUploadSession, getUploadSession } from "../uploadSessions.ts"
 import type { Patience } from "./Patience.ts"
 import { commitTimeout } from "./uploadTimeouts.ts"
 
-/** What became of a commit. `refill`: the cluster misses chunks. `poisoned`: this session can no longer be committed. */
-export type CommitOutcome = "committed" | "refill" | "poisoned"
+/** All is there, and yet the cluster makes no file of it. `refusal`: what it said, if it did not call that a success. */
+export interface Poisoned {
+  readonly _tag: "Poisoned"
+  readonly refusal: FabricError | undefined
+}
+
+/** What became of a commit. `refill`: the cluster misses chunks. */
+export type CommitOutcome = "committed" | "refill" | Poisoned
 
 /** The file at `path` as its folder lists it; a path itself may be listed while it is written (protocol.md 3.1). */
 export const findFile = (path: string): Effect.Effect<Option.Option<File>, FabricError, FabricClient> => {
@@ -77,7 +83,7 @@ export const settleCommit = (
       if (Either.isRight(result)) {
         return first
           ? Effect.succeed("committed" as const)
-          : Effect.map(isThere, (there) => there ? "committed" : "poisoned")
+          : Effect.map(isThere, (there) => there ? "committed" : poisoned(undefined))
       }
       const error = result.left
       if (error.isRetryable) {
@@ -87,22 +93,24 @@ export const settleCommit = (
           Effect.zipRight(Effect.suspend(() => attempt(repeat + 1))),
         )
       }
-      return isRefusal(error)
-        ? (first
-          ? look
-          : Effect.flatMap(isThere, (there) => there ? Effect.succeed("committed" as const) : look))
-        : error
+      if (!isRefusal(error)) return error
+      return first
+        ? look(error)
+        : Effect.flatMap(isThere, (there) => there ? Effect.succeed("committed" as const) : look(error))
     })
 
   /** A refused commit: which of its reasons was it? */
-  const look = Effect.map(
-    patience.persist(getUploadSession({ sessionId })),
-    (session): CommitOutcome =>
-      Option.exists(session, ({ expected }) => expected.length === 0) ? "poisoned" : "refill",
-  )
+  const look = (refusal: FabricError) =>
+    Effect.map(
+      patience.persist(getUploadSession({ sessionId })),
+      (session): CommitOutcome =>
+        Option.exists(session, ({ expected }) => expected.length === 0) ? poisoned(refusal) : "refill",
+    )
 
   return Effect.uninterruptible(attempt(0))
 }
+
+const poisoned = (refusal: FabricError | undefined): Poisoned => ({ _tag: "Poisoned", refusal })
 
 /** Unknown session, missing ranges, a wrong total, a lost chunk: the session tells which. A proxy has no code. */
 const isRefusal = ({ reason }: FabricError): boolean =>
