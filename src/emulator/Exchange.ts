@@ -51,6 +51,8 @@ export class Exchange {
   #reply: Reply.Reply | undefined
   /** When the face should look: for the answer when there is one, for news otherwise. */
   #due = 0
+  /** When the gateway had the body: its timeout runs from then on. */
+  #arrived = 0
   #leaked = false
   /** The data folder could not take the body. */
   #diskFailed = false
@@ -123,9 +125,10 @@ export class Exchange {
       this.cut()
       return NEVER
     }
-    const late = fault?._tag === "Delay" || fault?._tag === "Late" ? fault.millis : 0
-    const arrival = now + this.#gateway.settings.latency / 2 + late
-    if (arrival > now) this.#plan(arrival, (then) => this.#work(then))
+    const delay = fault?._tag === "Delay" ? fault.millis : 0
+    this.#arrived = now + this.#gateway.settings.latency / 2 + delay
+    const begin = this.#arrived + (fault?._tag === "Late" ? fault.millis : 0)
+    if (begin > now) this.#plan(begin, (then) => this.#work(then))
     else this.#work(now)
     return fault?._tag === "Late" ? RESET : this.look(now)
   }
@@ -168,7 +171,7 @@ export class Exchange {
     if (this.#refusal !== undefined || route === undefined) return this.#settle(this.#refusal!, now)
     if (this.#tooLarge) return this.#settle(Reply.error(ErrorCode.messageTooLarge), now)
     if (this.#diskFailed) return this.#settle(Reply.error(ErrorCode.ioError), now)
-    const deadline = now + route.timeout
+    const deadline = this.#arrived + route.timeout
     if (fault?._tag === "FailOver") this.#gateway.state.failOver(now, fault.millis)
     if (fault?._tag === "LoseMessage") return this.#settle({ at: deadline, next: () => timedOut }, now)
     this.#lossAt = deadline

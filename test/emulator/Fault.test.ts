@@ -89,6 +89,17 @@ describe("a fault", () => {
       assert.lengthOf(yield* sessions, 1)
     }).pipe(with_()))
 
+  it.effect("lets no chunk arrive later than its timeout allows, though the primary was away", () =>
+    Effect.gen(function* () {
+      const { inject, sessions } = yield* Emulator
+      yield* inject(Fault.late("20 seconds"))
+      assert.strictEqual(yield* dropped(putChunk("a", [0, 4], 10, { timeout: 30 })), "ECONNRESET")
+      yield* inject(Fault.failOver("40 seconds"))
+      yield* Effect.fork(getSession())
+      yield* TestClock.adjust("2 minutes")
+      assert.lengthOf(yield* sessions, 0)
+    }).pipe(with_()))
+
   it.effect("lets a chunk arrive late, so that it brings a deleted session back", () =>
     Effect.gen(function* () {
       const { inject, sessions } = yield* Emulator
