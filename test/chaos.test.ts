@@ -27,11 +27,12 @@ import { inVirtualTime } from "./support/virtualTime.ts"
 
 /**
  * Whole lives of uploads in virtual time: random files, streams and packages to either system, faults, interruptions and
- * kills, then a resume or a clean. One seed is one life. `CHAOS_SEEDS=100000` runs more, `CHAOS_SEED=n` runs one again.
+ * kills, then a resume or a clean. One seed is one life. `CHAOS_SEEDS=100000` runs more, `CHAOS_SEED=n` runs one again,
+ * and both together so many from there on.
  */
-const only = process.env["CHAOS_SEED"]
-const seeds = only === undefined ? Number(process.env["CHAOS_SEEDS"] ?? 1000) : 1
-const start = only === undefined ? 1 : Number(only)
+const { CHAOS_SEED, CHAOS_SEEDS } = process.env
+const start = Number(CHAOS_SEED ?? 1)
+const seeds = Number(CHAOS_SEEDS ?? (CHAOS_SEED === undefined ? 1000 : 1))
 
 const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
