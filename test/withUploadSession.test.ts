@@ -238,18 +238,23 @@ describe("withUploadSession", () => {
       })))
   }
 
-  it.effect("does not send a range while its last try is about to finish", () =>
+  it.effect("does not send a range while it is still under way, though its caller does not wait for that", () =>
     run(Effect.gen(function* () {
       const emulator = yield* Emulator
       yield* emulator.inject(Fault.delay("3 seconds"), { on: "UploadFileChunk" })
-      yield* withUploadSession(FILE, (work) =>
-        sendMissing(work).pipe(
-          Effect.disconnect,
-          Effect.timeout("1 second"),
-          Effect.retry({ times: 60 }),
-        ))
+      yield* withUploadSession(
+        FILE,
+        ({ missing, put }) =>
+          Effect.forEach(missing, (range) =>
+            put(range, bytes.slice(range.first, range.last + 1)).pipe(
+              Effect.disconnect,
+              Effect.timeout("1 second"),
+              Effect.retry({ times: 60 }),
+            )),
+      )
       const chunks = (yield* emulator.requests).filter(({ operation }) => operation === "UploadFileChunk")
       assert.deepStrictEqual(chunks.map(({ bodyBytes }) => bodyBytes), [10])
+      assert.deepStrictEqual(yield* fileBytes, [...bytes])
       yield* nothingLeft
     })))
 

@@ -18,29 +18,35 @@ import type { ChunkWork, SessionWork } from "../withUploadSession.ts"
 export const guarded = <A, E, R>(
   use: (work: SessionWork) => Effect.Effect<A, E, R>,
 ): (work: ChunkWork) => Effect.Effect<A, E, R> => {
-  /** The last try of each range that is not known to have arrived, by session. */
-  const doubtful = new Map<string, Fiber.Fiber<unknown, unknown>>()
+  /** Ranges that were begun, and are not known to have arrived, by session: each goes once at a time. */
+  const doubtful = new Map<string, Effect.Semaphore>()
   return ({ missing, put, sessionId, settle }: ChunkWork) => {
-    const round = (underWay: FiberSet.FiberSet<void, FabricError | JournalError>) => {
-      const once: SessionWork["put"] = (range, bytes, hash) =>
-        Effect.suspend(() => {
-          const key = `${sessionId} ${range.first}`
-          const before = doubtful.get(key)
-          const send = Effect.tap(put(range, bytes, hash), () => void doubtful.delete(key))
-          const again = before === undefined
+    const once: SessionWork["put"] = (range, bytes, hash) =>
+      Effect.suspend(() => {
+        const key = `${sessionId} ${range.first}`
+        const begun = doubtful.get(key)
+        const turns = begun ?? Effect.unsafeMakeSemaphore(1)
+        const send = Effect.tap(put(range, bytes, hash), () => void doubtful.delete(key))
+        doubtful.set(key, turns)
+        return turns.withPermits(1)(
+          begun === undefined
             ? send
-            // It may have been given up, and yet be about to finish: who gives up this one too must not forget it.
-            : Effect.zipRight(
-              Effect.uninterruptible(Fiber.await(before)),
-              Effect.flatMap(settle(range), (arrived) => arrived ? Effect.void : send),
-            )
-          return Effect.flatMap(FiberSet.run(underWay, again), (fiber) => {
-            doubtful.set(key, fiber)
-            return Effect.onInterrupt(Fiber.join(fiber), () => Fiber.interrupt(fiber))
-          })
-        })
-      return Effect.zipLeft(use({ sessionId, missing, put: once }), FiberSet.awaitEmpty(underWay))
-    }
+            : Effect.flatMap(settle(range), (arrived) => arrived ? Effect.void : send),
+        )
+      })
+    const round = (underWay: FiberSet.FiberSet<void, FabricError | JournalError>) =>
+      Effect.zipLeft(
+        use({
+          sessionId,
+          missing,
+          put: (...chunk) =>
+            Effect.flatMap(
+              FiberSet.run(underWay, once(...chunk)),
+              (fiber) => Effect.onInterrupt(Fiber.join(fiber), () => Fiber.interrupt(fiber)),
+            ),
+        }),
+        FiberSet.awaitEmpty(underWay),
+      )
     // A scope of its own: what `use` opens belongs to its caller.
     return Effect.acquireUseRelease(
       Scope.make(),
