@@ -278,6 +278,33 @@ describe("a package that is resumed, and fails", () => {
     })))
 })
 
+describe("the record of a package", () => {
+  it.effect("is written on when only its heartbeat could not be", () =>
+    run(Effect.gen(function* () {
+      const source = yield* folderOf(small)
+      const versions: Array<string> = []
+      let beats = 0
+      const busy = Layer.map(UploadJournal.layerMemory(), (context) => {
+        const journal = Context.get(context, UploadJournal)
+        const update: typeof journal.packages.update = (id, patch) => {
+          if (Object.keys(patch).length === 0) {
+            return Effect.zipRight(
+              Effect.sync(() => beats++),
+              Effect.fail(new JournalError({ place: "/busy", issue: "EBUSY" })),
+            )
+          }
+          for (const [name, { version }] of patch.files ?? []) if (version !== undefined) versions.push(name)
+          return journal.packages.update(id, patch)
+        }
+        return Context.make(UploadJournal, { ...journal, packages: { ...journal.packages, update } })
+      })
+      yield* inject(Fault.delay("25 seconds"), "UploadFile", 2)
+      yield* Effect.provide(upload(source), busy)
+      assert.isAtLeast(beats, 1)
+      assert.isAtLeast(versions.length, 10)
+    })))
+})
+
 describe("a package without a record", () => {
   it.effect("is brought all the same where the journal cannot be written, with a warning", () =>
     run(Effect.gen(function* () {

@@ -185,9 +185,9 @@ export class PackageJournal {
     return this.#record.uploadId
   }
 
-  /** Records that the run is at work at this moment. */
-  get touch(): Effect.Effect<void> {
-    return this.#note({})
+  /** Records that the run is at work at this moment. If that fails, the record is no less than it was. */
+  get touch(): Effect.Effect<void, JournalError> {
+    return this.#journal.packages.update(this.#record.uploadId, {})
   }
 
   /** The upload is over, and the next may resume with what is at the destination. */
