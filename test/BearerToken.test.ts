@@ -173,6 +173,19 @@ describe("a token", () => {
       assert.strictEqual(issuer.asked, 2)
     }))
 
+  it.scoped("that is refused, and the only one, is not asked for with each refusal", () =>
+    Effect.gen(function* () {
+      const issuer = inTurn(first, first, second)
+      const token = yield* BearerToken.make(issuer.token)
+      const refused = yield* shown(token)
+      for (const second of [0, 10, 20]) {
+        assert.strictEqual(yield* token.renew(refused), refused, `after ${second} s`)
+        yield* TestClock.adjust("10 seconds")
+      }
+      assert.strictEqual(issuer.asked, 2)
+      assert.strictEqual(yield* token.renew(refused), `Bearer ${second}`)
+    }))
+
   it.scoped("is waited for a minute and no longer", () =>
     Effect.gen(function* () {
       const token = yield* BearerToken.make(Effect.never)

@@ -15,7 +15,7 @@ import { expiryOf, withoutTokens } from "./jwt.ts"
 
 /** Milliseconds before its expiry at which a token is renewed. Until it expires it is used meanwhile. */
 const MARGIN = 5 * 60_000
-/** Milliseconds between renewals that nobody waits for: where tokens are short-lived, or cannot be got for a while. */
+/** Milliseconds between renewals that are of no use: where tokens are short-lived, are the same again, or cannot be got. */
 const PAUSE = 30_000
 /** Whoever gives the token may take so many milliseconds. */
 const PATIENCE = 60_000
@@ -28,6 +28,8 @@ interface Held {
   readonly header: string
   readonly expires: number
   renewAt: number
+  /** Until then there is taken to be no other, though it is refused: it was what came last time. */
+  readonly aloneUntil: number
 }
 
 /** One token for all requests. */
@@ -63,11 +65,12 @@ export class BearerToken {
 
   /** The value to show in place of one that was refused. It is the same when there is no other. */
   readonly renew = (refused: string): Effect.Effect<string, NoAnswer> =>
-    Effect.suspend(() =>
-      this.#held !== undefined && this.#held.header !== refused
-        ? Effect.succeed(this.#held.header)
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const held = this.#held
+      return held !== undefined && (held.header !== refused || now < held.aloneUntil)
+        ? Effect.succeed(held.header)
         : Effect.flatMap(this.#fetch, outcome)
-    )
+    })
 
   /** Asks for a token, once for all who want it meanwhile. Who does not want it any more leaves it to the others. */
   readonly #fetch: Effect.Effect<Fiber.Fiber<string, NoAnswer>> = Effect.suspend(() => {
@@ -95,7 +98,12 @@ export class BearerToken {
   #hold(token: string, now: number): string {
     const expires = expiryOf(token)
     const header = `Bearer ${token}`
-    this.#held = { header, expires, renewAt: Math.max(expires - MARGIN, now + PAUSE) }
+    this.#held = {
+      header,
+      expires,
+      renewAt: Math.max(expires - MARGIN, now + PAUSE),
+      aloneUntil: header === this.#held?.header ? now + PAUSE : now,
+    }
     return header
   }
 
