@@ -280,6 +280,9 @@ describe("uploadFile", () => {
         assert.include((yield* Effect.flip(upload(bytesOf(9), options))).message, Object.keys(options)[0]!)
       }
       assert.include((yield* Effect.flip(Stream.runDrain(uploadFile(bytesOf(9), "a/../b")))).message, '".."')
+      // As JavaScript may have it.
+      const nowhere = Stream.runDrain(uploadFile(bytesOf(9), undefined as unknown as string))
+      assert.include((yield* Effect.flip(nowhere)).message, "path: Expected string")
       assert.deepStrictEqual(yield* (yield* Emulator).requests, [])
     })))
 
