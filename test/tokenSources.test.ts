@@ -43,6 +43,10 @@ describe("a command", () => {
         yield* says(`console.error('ERROR: please run az login'); process.exit(3)`),
         "its command ended with code 3: ERROR: please run az login",
       )
+      const chatty = yield* says(
+        `process.exitCode = 4; process.stderr.write('x'.repeat(1e5), () => console.error(' no account'))`,
+      )
+      assert.match(chatty, /^its command ended with code 4: x+ no account$/)
       const opaque = "opaque-hunter2"
       for (const token of [TOKEN, opaque]) {
         const told = yield* says(

@@ -57,7 +57,7 @@ export const tokenCommand = (line: string): Effect.Effect<Redacted.Redacted, Err
         })
         child.stderr.setEncoding("utf8").on(
           "data",
-          (text: string) => err = (err + text).slice(0, LONGEST_OUTPUT),
+          (text: string) => err = (err + text).slice(-LONGEST_OUTPUT),
         )
         child.once("error", notStarted)
         child.once("close", (code, signal) => {
