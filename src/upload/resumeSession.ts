@@ -49,7 +49,7 @@ export interface ResumeOptions<E, R> {
 
 /**
  * Looks for a session of a dead run for a path that can be resumed, and takes it for the scope. Those that cannot
- * are deleted, and so is the taken one when the scope closes before somebody cared for it.
+ * are deleted, and so is the taken one when the scope closes before somebody sees to its end.
  */
 export const findResumable = <E, R>(
   options: ResumeOptions<E, R>,
