@@ -138,7 +138,7 @@ export class FabricError extends Base {
   override get message(): string {
     const tries = this.attempts > 1 ? ` (after ${this.attempts} attempts)` : ""
     const place = this.attempts > 0 || this.reason._tag !== "InvalidParams" ? ` at ${this.endpoint}` : ""
-    return `Cannot ${this.action}${place}${tries}: ${explain(this.reason, this.operation)}`
+    return `Cannot ${this.action}${place}${tries}: ${explain(this.reason, this.operation, this.attempts)}`
   }
 }
 
@@ -172,12 +172,15 @@ const LONGEST_RETRY_AFTER = 300_000
 export const askedDelay = (reason: FabricErrorReason): number =>
   reason._tag === "Rejected" ? Math.min((reason.retryAfter ?? 0) * 1000, LONGEST_RETRY_AFTER) : 0
 
-const explain = (reason: FabricErrorReason, operation: string): string => {
+const explain = (reason: FabricErrorReason, operation: string, attempts: number): string => {
   switch (reason._tag) {
     case "InvalidParams":
       return `${reason.field}: ${reason.issue}`
     case "Unreachable":
-      if (reason.code === NO_TOKEN) return `there is no token to show: ${reason.detail}; nothing was sent`
+      if (reason.code === NO_TOKEN) {
+        return `there is no token to show: ${reason.detail}; ` +
+          (attempts === 0 ? "nothing was sent" : "an earlier attempt may have reached the cluster")
+      }
       return `nobody answered (${reason.code}: ${reason.detail}); ` +
         (reason.code === FORBIDDEN
           ? "let the program use the network: deno run --allow-net"

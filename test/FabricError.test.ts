@@ -43,6 +43,15 @@ describe("FabricError", () => {
     assert.isFalse(FabricError.is(undefined))
   })
 
+  it("does not say that nothing was sent where a token was missing only for a repeat", () => {
+    const reason = { _tag: "Unreachable", code: "NO_TOKEN", detail: "no account", sent: "no" } as const
+    assert.match(errorOf(reason, 0).message, /: there is no token to show: no account; nothing was sent$/)
+    assert.match(
+      errorOf(reason, 1).message,
+      /: there is no token to show: no account; an earlier attempt may have reached the cluster$/,
+    )
+  })
+
   it("says what could not be done, where, why, and what to try", () => {
     const lines = [
       errorOf({ _tag: "InvalidParams", field: "timeout", issue: "expected whole seconds" }, 0),
