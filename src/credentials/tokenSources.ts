@@ -41,6 +41,9 @@ export const tokenCommand = (line: string): Effect.Effect<Redacted.Redacted, Err
         fail(`cannot be started (${systemSays(cause, "--allow-run --allow-env")})`)
       try {
         const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], windowsHide: true })
+        child.once("error", notStarted)
+        // Where the system had nothing left for it, there are no pipes either.
+        if (child.pid === undefined) return
         const kill = () => {
           child.kill("SIGKILL")
           // What the command has started itself may hold on to them.
@@ -59,7 +62,6 @@ export const tokenCommand = (line: string): Effect.Effect<Redacted.Redacted, Err
           "data",
           (text: string) => err = (err + text).slice(-LONGEST_OUTPUT),
         )
-        child.once("error", notStarted)
         child.once("close", (code, signal) => {
           if (code === 0) return resume(Effect.succeed(Redacted.make(out)))
           const printed = out.trim()

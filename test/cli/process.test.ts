@@ -168,6 +168,22 @@ describe("under Node, bundled, without node_modules", () => {
     LONG,
   )
 
+  it("is not brought down by a token command for which there is no file handle left", async () => {
+    // Two are spared, for the program itself.
+    writeFileSync(
+      join(folder, "greedy.js"),
+      `import { closeSync, openSync } from "node:fs"
+       const files = []
+       try { for (;;) files.push(openSync(process.execPath)) } catch {}
+       files.slice(-2).forEach((file) => closeSync(file))`,
+    )
+    const line = `ulimit -n 100 && exec node --import ./greedy.js bin.js info --endpoint https://localhost ` +
+      "--token-command true"
+    const { code, err } = await start("sh", ["-c", line]).ended
+    expect(err).toMatch(/^Cannot [^\n]*: its command cannot be started \(EMFILE\); nothing was sent\n$/)
+    expect(code).toBe(1)
+  }, LONG)
+
   it("runs the emulator until it is told to stop", async () => {
     const { child, ended } = node(["emulator", "--port", "0"])
     const url = await new Promise<string>((resolve) =>
