@@ -28,7 +28,7 @@ interface Held {
   readonly header: string
   readonly expires: number
   renewAt: number
-  /** Until then there is taken to be no other, though it is refused: it was what came last time. */
+  /** No other is asked for before, though it is refused: the last time there was none. */
   readonly aloneUntil: number
 }
 

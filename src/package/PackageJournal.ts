@@ -185,7 +185,7 @@ export class PackageJournal {
     return this.#record.uploadId
   }
 
-  /** Records that the run is at work at this moment. If that fails, the record is no less than it was. */
+  /** Records that the run is at work at this moment. Unlike other changes, one that fails does not end the record. */
   get touch(): Effect.Effect<void, JournalError> {
     return this.#journal.packages.update(this.#record.uploadId, {})
   }

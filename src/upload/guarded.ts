@@ -18,7 +18,7 @@ import type { ChunkWork, SessionWork } from "../withUploadSession.ts"
 export const guarded = <A, E, R>(
   use: (work: SessionWork) => Effect.Effect<A, E, R>,
 ): (work: ChunkWork) => Effect.Effect<A, E, R> => {
-  /** Ranges that were begun, and are not known to have arrived, by session: each goes once at a time. */
+  /** Ranges that were begun, and are not known to have arrived, by session: one sends them at a time. */
   const doubtful = new Map<string, Effect.Semaphore>()
   return ({ missing, put, sessionId, settle }: ChunkWork) => {
     const once: SessionWork["put"] = (range, bytes, hash) =>
