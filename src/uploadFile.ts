@@ -273,12 +273,12 @@ class FileUpload {
   }
 
   #sendBytes(bytes: Uint8Array): Effect.Effect<void, FabricError, FabricClient> {
-    const sent = Effect.zipRight(this.#patience.progress, this.#patience.persist(this.#put(bytes)))
-    if (this.#journal === undefined) return sent
+    const send = () => Effect.zipRight(this.#patience.progress, this.#patience.persist(this.#put(bytes)))
+    if (this.#journal === undefined) return send()
     this.#usedChunkSize = Math.max(this.#chunkSize, bytes.length)
     return Effect.flatMap(this.#slots.hasher.sha256(bytes), (hash) => {
       this.#hashes.set(keyOf({ first: 0, last: bytes.length - 1 }), hash)
-      return Effect.zipRight(this.#announce(hash), sent)
+      return Effect.zipRight(this.#announce(hash), send())
     })
   }
 

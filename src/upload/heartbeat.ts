@@ -9,10 +9,10 @@ import * as Schedule from "effect/Schedule"
 import type { Owned } from "../journal/Owned.ts"
 import { latestArrival } from "./lateArrival.ts"
 
-/** Seconds between two beats. */
-const BEAT_EVERY = 20
-/** Milliseconds after its last beat in which a run may have sent something: three beats, for a machine that is busy. */
-const SILENCE = 3 * BEAT_EVERY * 1000
+/** Seconds between two beats: few, because after a host was asleep bytes may go out before the next one. */
+const BEAT_EVERY = 5
+/** Milliseconds after its last beat in which a run may have sent something: many beats, for a machine that is busy. */
+const SILENCE = 60_000
 
 /** Runs what sends, and touches its record meanwhile. A beat that cannot be written is missed, and no more. */
 export const withHeartbeat = <A, E, R>(
