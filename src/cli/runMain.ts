@@ -10,6 +10,9 @@ import * as LogLevel from "effect/LogLevel"
 import { writeSync } from "node:fs"
 import process from "node:process"
 import { setTimeout } from "node:timers"
+import { codeOf } from "../system/codeOf.ts"
+import { messageOf } from "../system/messageOf.ts"
+import { CliError } from "./CliError.ts"
 import { Host } from "./Host.ts"
 import { hasLastWords, lastWords } from "./lastWords.ts"
 import { Output } from "./Output.ts"
@@ -41,7 +44,7 @@ const tryWrite = (text: string): void => {
 
 /**
  * Runs `argv`, and sets the process's exit code. The first SIGINT, SIGTERM or SIGHUP interrupts and lets everything be
- * cleaned up, the second ends at once.
+ * cleaned up, the second ends at once. A result that cannot be written interrupts, too.
  */
 export const runMain = (argv: ReadonlyArray<string>): void => {
   const output = Output.make(argv.includes("--json"))
@@ -64,14 +67,35 @@ export const runMain = (argv: ReadonlyArray<string>): void => {
     Effect.runSync(Effect.provideService(report(Cause.die(error), LogLevel.Info), Output, output))
     process.exit(1)
   })
+  let ended = false
+  let unwritable: NodeJS.ErrnoException | undefined
+  const fail = () => {
+    process.exitCode = 1
+    const failure = CliError.failed(`Cannot write the output: ${messageOf(unwritable)}`)
+    Effect.runSync(Effect.provideService(report(Cause.fail(failure), LogLevel.Info), Output, output))
+  }
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // Whatever is written after that fails, too, and is no second signal.
+    if (unwritable !== undefined) return
+    unwritable = error
+    if (ended) return hasFailed(error) ? fail() : undefined
+    if (stopping) return
+    if (hasLastWords()) Effect.runSync(output.note(`The output cannot be written (${codeOf(error)})`, {}))
+    stop()
+  })
   fiber.addObserver((exit) => {
+    ended = true
     process.exitCode = Exit.match(exit, {
       onSuccess: (code) => stopping && code === 0 ? INTERRUPTED : code,
       onFailure: (cause) => Cause.isInterrupted(cause) ? INTERRUPTED : 1,
     })
+    if (unwritable !== undefined && hasFailed(unwritable)) fail()
     // The natural end lets what was written go out.
     setTimeout(() => process.exit(), LINGER).unref()
   })
 }
+
+/** A reader that has seen enough, such as `head`, is no failure. */
+const hasFailed = ({ code }: NodeJS.ErrnoException): boolean => code !== "EPIPE"
 
 const STOPPING = "Finishing what must not be cut off; once more, and it is"

@@ -4,12 +4,14 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
+import { existsSync } from "node:fs"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
+import process from "node:process"
 import { afterAll, beforeAll } from "vitest"
 import { Emulator, type EmulatorShape, Fault } from "../../src/emulator/mod.ts"
 import { fileOf, folderOf, shop, temporaryFolder } from "../support/packages.ts"
-import { bundle, start } from "../support/program.ts"
+import { bundle, launch, start } from "../support/program.ts"
 
 const LONG = 60_000
 const CHUNK = 64 * 1024
@@ -130,4 +132,53 @@ describe("Ctrl-C", () => {
       }),
     )
   }
+})
+
+/** Uploads a package with its events to where a shell's words send them. */
+const upload = (where: string) =>
+  Effect.gen(function* () {
+    const { emulator, url } = yield* Emulator.serve({ port: 0 })
+    const state = yield* temporaryFolder
+    const folder = yield* folderOf({ ...shop, "Web/Code/big.dll": BIG })
+    const words = [program.file, "upload", folder, "--endpoint", url, "--json"]
+    const { HOME, PATH } = process.env
+    const { err } = yield* Effect.promise(() =>
+      launch("sh", ["-c", `{ node "$@"; echo "$?" >&2; } ${where}`, "sh", ...words], {
+        env: { HOME, PATH, XDG_STATE_HOME: state },
+      }).ended
+    )
+    const lines = err.trim().split("\n")
+    const notes = lines.slice(1, -1).map((line) => JSON.parse(line))
+    yield* nothingLeft(emulator, state)
+    return { code: Number(lines.at(-1)), notes, messages: notes.map(({ message }) => message) }
+  })
+
+const STOPPED = "Interrupted: cleaning up; Ctrl-C again stops at once, and leaves what is there"
+
+describe("an output that cannot be written", () => {
+  scoped(
+    "because nobody reads it any more cleans up as Ctrl-C does",
+    Effect.gen(function* () {
+      const { code, messages } = yield* upload("| head -n 1")
+      assert.strictEqual(code, 130)
+      assert.deepStrictEqual(messages.slice(0, 2), ["The output cannot be written (EPIPE)", STOPPED])
+      assert.match(messages.at(-1), /^Nothing is left: /)
+    }),
+  )
+
+  if (!existsSync("/dev/full")) return
+  scoped(
+    "because the disk is full cleans up too, and is a failure that is told last",
+    Effect.gen(function* () {
+      const { code, messages, notes } = yield* upload("> /dev/full")
+      assert.strictEqual(code, 1)
+      assert.deepStrictEqual(messages.slice(0, 2), ["The output cannot be written (ENOSPC)", STOPPED])
+      assert.match(messages.at(-2), /^Nothing is left: /)
+      assert.strictEqual(
+        messages.at(-1),
+        "Cannot write the output: ENOSPC: no space left on device, write",
+      )
+      assert.deepStrictEqual(notes.at(-1).error, { exitCode: 1 })
+    }),
+  )
 })

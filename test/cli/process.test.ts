@@ -5,7 +5,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, execFile } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
@@ -217,6 +217,18 @@ describe("under Node, bundled, without node_modules", () => {
     })
     expect(ran).toMatch(/^function .*\n0\n$/)
   }, LONG)
+
+  it.skipIf(!existsSync("/dev/full"))(
+    "fails without a stack when the disk under its output is full",
+    async () => {
+      const line = `node ${join(folder, "bin.js")} --help > /dev/full; echo "$?"`
+      const ran = await new Promise<string>((resolve) =>
+        execFile("sh", ["-c", line], (_, out, err) => resolve(out + err))
+      )
+      expect(ran).toBe("1\nCannot write the output: ENOSPC: no space left on device, write\n")
+    },
+    LONG,
+  )
 })
 
 describe("under Deno, from its sources", () => {
