@@ -75,16 +75,18 @@ export class Meter {
     ]
   }
 
-  /** What is not done and not to be done any more either, in words; and how long nothing has happened, if for long. */
-  pending(now: number): ReadonlyArray<string> {
+  /** What is not done and not to be done any more either, in words. */
+  pending(): ReadonlyArray<string> {
     const underWay = this.#moved - this.#done
+    return underWay > 0 ? [`${size(underWay)} under way`] : []
+  }
+
+  /** How long nothing has happened, in words, if for long. */
+  silence(now: number): ReadonlyArray<string> {
     const last = this.#samples.at(-1)
-    return [
-      ...(underWay > 0 ? [`${size(underWay)} under way`] : []),
-      ...(last !== undefined && this.#isSilent(now) && this.#done < this.all
-        ? [`nothing came through for ${time((now - last.at) / 1000)}`]
-        : []),
-    ]
+    return last !== undefined && this.#isSilent(now) && this.#done < this.all
+      ? [`nothing came through for ${time((now - last.at) / 1000)}`]
+      : []
   }
 
   /** A bar of so many characters: what is done, what is under way, and the rest. */

@@ -153,12 +153,14 @@ export class Progress {
     if (this.#meter === undefined) return ["preparing", ...waiting]
     const finishing = [...this.#committing]
     return [
-      ...this.#meter.pending(now),
+      // First, because a narrow terminal cuts off what comes last. Who waits needs no reason for the silence.
+      ...(waiting.length > 0 ? waiting : this.#meter.silence(now)),
+      ...this.#meter.pending(),
       ...(this.#files > 1 ? [`${this.#filesDone} of ${this.#files} files`] : []),
       ...(this.#concurrency === undefined ? [] : [`${this.#concurrency} at once`]),
       ...(this.#retries > 0 ? [`${this.#retries} ${plural(this.#retries, "retry", "retries")}`] : []),
       ...(waiting.length > 0
-        ? waiting
+        ? []
         : finishing.length > 0
         ? [`committing ${finishing.length === 1 ? finishing[0] : count(finishing.length, "file")}`]
         : this.#filesDone === this.#files

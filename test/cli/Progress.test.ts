@@ -49,7 +49,7 @@ describe("the progress of an upload", () => {
   it("is not complete before the last answer, and tells how long that takes", () => {
     const progress = after([[0, started()], [10, sent(68, 32)]])
     expect(progress.line(12_000)).toBe("68 %, 68.0 MiB of 100 MiB, 32.0 MiB under way, 4 at once")
-    expect(progress.line(40_000)).toContain("32.0 MiB under way, nothing came through for 30 s")
+    expect(progress.line(40_000)).toContain("nothing came through for 30 s, 32.0 MiB under way")
   })
 
   it("takes back what has left and broke off", () => {
@@ -79,12 +79,19 @@ describe("the progress of an upload", () => {
   it("has no time left while a lost chunk is waited for", () => {
     const events = [[0, started()], [9, sent(40, 0)], [10, waiting(70)]] as const
     expect(after(events).line(10_000)).toBe(
-      "40 %, 40.0 MiB of 100 MiB, 4.0 MiB/s, 4 at once, " +
-        "waiting 1 min 0 s for a lost chunk before it goes again",
+      "40 %, 40.0 MiB of 100 MiB, 4.0 MiB/s, waiting 1 min 0 s for a lost chunk before it goes again, " +
+        "4 at once",
     )
     expect(after([...events, [70, sent(50, 0)]]).line(70_000)).toContain("left")
     const deleting = after([[0, started()], [10, sent(40, 0)]], 45)
-    expect(deleting.line(10_000)).toMatch(/4\.0 MiB\/s, 4 at once, waiting up to 35 s .*, to delete it too$/)
+    expect(deleting.line(10_000)).toMatch(/4\.0 MiB\/s, waiting up to 35 s .*, to delete it too, 4 at once$/)
+  })
+
+  it("gives one reason for silence, where a narrow terminal shows it", () => {
+    const progress = after([[0, started()], [9, sent(40, 0)], [10, waiting(70)]])
+    expect(progress.lines(40_000, 39, false)[1]).toBe("waiting 30 s for a lost chunk before i…")
+    expect(progress.line(40_000)).not.toContain("nothing came through")
+    expect(progress.line(71_000)).toMatch(/MiB, nothing came through for 1 min 2 s, 4 at once$/)
   })
 
   it("has neither amounts nor time left while it is cleaned up", () => {
