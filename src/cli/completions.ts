@@ -17,13 +17,17 @@ export const completions = (shell: string): Effect.Effect<string> =>
       lines.filter((line) => !/^\s*'--wizard|-l wizard/.test(line)).join("\n").replaceAll(" --wizard", ""),
     ))
 
-/** @effect/cli 0.77 spells a name with a hyphen in two ways, loses what comes below a group, and lists choices by commas. */
+/**
+ * @effect/cli 0.77 spells a name with a hyphen in two ways, loses what comes below a group, lists choices by commas, and
+ * offers nothing in bash after a flag, as if that took a value.
+ */
 const mended = (script: string): string =>
   script
     .replaceAll('cmd="image-store"', 'cmd="image__store"')
     .replaceAll(/^( +)image-store\)$/gm, "$1image__store)")
     .replaceAll(/^( +)image__store,(\w+),(\w+)\)$/gm, "$1image__store__$2,$3)")
     .replaceAll("_image-store__", "_image__store__")
+    .replaceAll(/^ +--[\w-]+\)\n +COMPREPLY=\( "\$\{cur\}" \)\n +return 0\n +;;\n/gm, "")
     .replaceAll(/compgen -W "([^" ]+)"/g, (_, choices: string) =>
       `compgen -W "${choices.replaceAll(",", " ")}"`)
 

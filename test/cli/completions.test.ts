@@ -41,6 +41,8 @@ describe("completions", () => {
         expect(offered(out, ["image-store", "upload", "--chunk"])).toEqual(["--chunk-size"])
         expect(offered(out, ["image-store", "session", "delete", "--if"])).toEqual(["--if-exists"])
         expect(offered(out, ["image-store", "upload", "x", "--on-failure", ""])).toEqual(["remove", "keep"])
+        expect(offered(out, ["image-store", "upload", "x", "--compress", "d"])).toEqual([""])
+        expect(offered(out, ["image-store", "upload", "x", "--compress", ""])).toContain("--deadline")
       }).pipe(Effect.provide(Emulator.layer())),
   )
 
