@@ -77,7 +77,8 @@ const provision = (path: string): string =>
 export const describe = (summary: Summary): string => {
   const { path, resumed, retries, seconds } = summary
   const bytes = "bytes" in summary ? summary.bytes : summary.size
-  const rate = seconds > 0 ? `, ${size(Math.round((bytes - resumed) / seconds))}/s` : ""
+  const sent = bytes - resumed
+  const rate = seconds > 0 && sent > 0 ? `, ${size(Math.round(sent / seconds))}/s` : ""
   const amounts: ReadonlyArray<readonly [string, string]> = [
     ["Size", bytes < 1024 ? size(bytes) : `${size(bytes)} (${bytes} bytes)`],
     ["Time", `${time(seconds)}${rate}`],

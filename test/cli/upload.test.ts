@@ -253,6 +253,13 @@ describe("upload of a file", () => {
       })
     ))
 
+  it.effect("has no rate where nothing was sent", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const ran = yield* upload(state, [yield* fileOf("a.bin", new Uint8Array(0))])
+        expect(ran.out).toMatch(/\nSize {8}0 B\nTime {8}[\d.]+ s$/)
+      }), LATENCY))
+
   it.effect("speaks JSON, the summary last", () =>
     run((state) =>
       Effect.gen(function* () {
