@@ -227,6 +227,6 @@ const untilOver = <E, R>(
       const late = yield* stop(why, "")
       if (Exit.isSuccess(late)) return
       yield* aftermath(plan, facts, late)
-      return yield* CliError.failed(why)
+      return yield* CliError.failed(`${why}; a longer --deadline gives it more time`)
     })
   )

@@ -616,7 +616,9 @@ describe("an upload that is stopped", () => {
         expect(file.err).toContain(
           "Nothing is left: a.bin is as it was before, and 1 upload session was deleted.",
         )
-        expect(file.err.split("\n").at(-1)).toBe("The upload has reached its deadline of 1 min 0 s")
+        expect(file.err.split("\n").at(-1)).toBe(
+          "The upload has reached its deadline of 1 min 0 s; a longer --deadline gives it more time",
+        )
         expect(yield* outcome).toEqual(NOTHING)
         const folder = yield* upload(state, [yield* folderOf({ ...shop, "Web/Code/web.exe": LONG }), ...args])
         expect(folder.code).toBe(1)
