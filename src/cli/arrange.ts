@@ -44,7 +44,9 @@ export const arrange = (argv: ReadonlyArray<string>): Either.Either<Arranged, Cl
     const spec = token.startsWith("--") ? known[name] : undefined
     if (spec === undefined) {
       return usage(
-        `There is no option ${token.split("=", 1)[0]}${didYouMean(name, Object.keys(known), "--")}`,
+        `There is no option ${token.split("=", 1)[0]}${
+          didYouMean(name, Object.keys(known), "--") || "; see the command's --help"
+        }`,
       )
     }
     if (spec.kind === "flag") {

@@ -78,9 +78,11 @@ const noCommand = ([first, second]: ReadonlyArray<string>): string => {
         didYouMean(second, names) || `; see image-store ${first} --help`
       }`
   }
-  return first === undefined
-    ? "Name a command; image-store --help lists them"
-    : `There is no command "${first}"${
-      didYouMean(first, commands.map(({ words }) => words[0])) || "; image-store --help lists them"
-    }`
+  if (first === undefined) return "Name a command; image-store --help lists them"
+  const inGroup = commands.find(({ words }) => words[1] === first)
+  return `There is no command "${first}"${
+    inGroup !== undefined
+      ? `; did you mean ${inGroup.words.join(" ")}?`
+      : didYouMean(first, commands.map(({ words }) => words[0])) || "; image-store --help lists them"
+  }`
 }

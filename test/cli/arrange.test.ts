@@ -41,9 +41,9 @@ describe("arrange", () => {
 
   it("refuses what it does not know, with a guess", () => {
     expect(wrong("ls", "--endpiont", "x")).toBe("There is no option --endpiont; did you mean --endpoint?")
-    expect(wrong("ls", "--secret=abc")).toBe("There is no option --secret")
-    expect(wrong("ls", "-x")).toBe("There is no option -x")
-    expect(wrong("ls", "--constructor")).toBe("There is no option --constructor")
+    expect(wrong("ls", "--secret=abc")).toBe("There is no option --secret; see the command's --help")
+    expect(wrong("ls", "-x")).toBe("There is no option -x; see the command's --help")
+    expect(wrong("ls", "--constructor")).toBe("There is no option --constructor; see the command's --help")
   })
 
   it("refuses an option without its value, because another cluster would be asked instead", () => {

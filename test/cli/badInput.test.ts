@@ -46,6 +46,7 @@ describe("wrong use", () => {
   refused("no endpoint after all", ["ls", "--endpoint", ""], /--endpoint needs a value/)
   refused("no command", ["--json"], /"exitCode":2/)
   refused("a word that is no command", ["sesion"], /did you mean session\?/)
+  refused("the second word alone", ["clean"], /There is no command "clean"; did you mean session clean\?/)
   refused("half a command", ["session"], /needs one of delete, show, list, commit/)
   refused("half a command with a slip", ["session", "dlete", S], /did you mean delete\?/)
   refused(
