@@ -183,11 +183,14 @@ export class Progress {
   /** Why something was tried again, while that is news. */
   #reason(now: number): ReadonlyArray<string> {
     const trouble = this.#trouble
-    return trouble === undefined || this.#stopping || now - trouble.at > RECENT ? [] : [trouble.reason]
+    return trouble === undefined || this.#stopping || now - trouble.at > RECENT ? [] : [why(trouble.reason)]
   }
 }
 
 const seconds = (millis: number): string => time(Math.ceil(millis / 1000))
+
+/** Of `Cannot … at …: why` the end: there is no room for more, and people know what they upload, and where. */
+const why = (reason: string): string => reason.replace(/^Cannot .*? at \S+( \(after \d+ attempts\))?: /, "")
 
 const cut = (text: string, columns: number): string =>
   text.length <= columns ? text : `${text.slice(0, Math.max(columns - 1, 0))}…`

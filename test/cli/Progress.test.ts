@@ -114,6 +114,11 @@ describe("the progress of an upload", () => {
     const progress = after([[0, started()], [10, sent(40, 0)], [11, retried]])
     expect(progress.lines(11_000, 79, false)[1]).toBe("4 at once, 1 retry, the cluster is busy")
     expect(progress.lines(30_000, 79, false)[1]).toBe("4 at once, 1 retry")
+    const long =
+      "Cannot upload App/Web/Code/a.bin at one:19080 (after 2 attempts): the cluster answered 503; busy"
+    expect(after([[0, started()], [11, { ...retried, reason: long }]]).lines(11_000, 79, false)[1]).toBe(
+      "1 retry, the cluster answered 503; busy",
+    )
   })
 
   it("tells how far a compression is, and forgets it with the last byte", () => {
