@@ -124,7 +124,8 @@ const announce = (lookup: Lookup): Effect.Effect<void, never, FabricConfig | Out
     const { note } = yield* Output
     const urls = (yield* FabricConfig).endpoints.map(({ origin }) => origin)
     const from = (yield* lookup("FABRIC_ENDPOINT"))?.source ?? LOCAL.source
-    yield* note(`Cluster: ${urls.join(", ")} (from ${from})`, { cluster: urls, from })
+    const origin = from === LOCAL.source ? from : `from ${from}`
+    yield* note(`Cluster: ${urls.join(", ")} (${origin})`, { cluster: urls, from })
   })
 
 /** What is wrong, by the name under which the user gave it. */

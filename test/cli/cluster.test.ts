@@ -39,8 +39,8 @@ describe("the cluster", () => {
         "Cluster: http://chosen:19080 (from SFCTL_SERVICEFABRIC_ENDPOINT)",
       )
       expect(yield* cluster({ files, env })).toBe(`Cluster: http://file:19080 (from endpoint in ${FILE})`)
-      expect(yield* cluster({ env })).toBe("Cluster: http://localhost:19080 (from the default)")
-      expect(yield* cluster({})).toBe("Cluster: http://localhost:19080 (from the default)")
+      expect(yield* cluster({ env })).toBe("Cluster: http://localhost:19080 (the default)")
+      expect(yield* cluster({})).toBe("Cluster: http://localhost:19080 (the default)")
     }).pipe(Effect.provide(Emulator.layer())))
 
   it.effect("may have several gateways", () =>
@@ -67,7 +67,7 @@ describe("the cluster", () => {
   it.effect("is the default where sfctl has chosen none", () =>
     Effect.gen(function* () {
       expect(yield* cluster(config("security = none"))).toBe(
-        "Cluster: http://localhost:19080 (from the default)",
+        "Cluster: http://localhost:19080 (the default)",
       )
     }).pipe(Effect.provide(Emulator.layer())))
 })
