@@ -371,7 +371,10 @@ const reveal = (secret: string | Redacted.Redacted): string =>
 /** PEM text as it is, or read from the file that `source` names. */
 const pem = (name: string, source: string): Effect.Effect<string, ConfigError.ConfigError> =>
   source === ""
-    ? invalid(name, "is empty; certificate and key go together, each a path or the PEM text itself")
+    ? invalid(
+      name,
+      "is missing or empty; certificate and key go together, each a path or the PEM text itself",
+    )
     : source.includes("-----BEGIN ")
     ? Effect.succeed(source)
     : Effect.tryPromise({

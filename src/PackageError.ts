@@ -25,7 +25,7 @@ export class PackageError extends Base {
     const [first, ...others] = this.problems
     return others.length === 0
       ? `Cannot upload the package ${this.source}: ${first}`
-      : `Cannot upload the package ${this.source}: ${this.problems.length} things are wrong\n` +
+      : `Cannot upload the package ${this.source}: ${this.problems.length} things are wrong:\n` +
         this.problems.map((problem) => `- ${problem}`).join("\n")
   }
 }

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import process from "node:process"
 import type { Journal, Records } from "./journal/Journal.ts"
 import { type JournalEntry, patched } from "./journal/JournalEntry.ts"
-import { defaultFolder, openFolder } from "./journal/journalFolder.ts"
+import { defaultFolder, noJournal, openFolder } from "./journal/journalFolder.ts"
 import { type Change, isSameOwner, type Owned, type Owner } from "./journal/Owned.ts"
 import { type PackageRecord, patchedPackage } from "./journal/PackageRecord.ts"
 import type { SessionId } from "./UploadSession.ts"
@@ -30,7 +30,10 @@ export class UploadJournal extends Base {
   static readonly layer = (
     options: { readonly folder?: string | undefined } = {},
   ): Layer.Layer<UploadJournal> =>
-    Layer.sync(UploadJournal, () => openFolder(options.folder ?? defaultFolder()))
+    Layer.sync(UploadJournal, () => {
+      const folder = options.folder ?? defaultFolder()
+      return folder === undefined ? noJournal() : openFolder(folder)
+    })
 
   /**
    * In memory: a crash forgets it. `store` lets several owners share one, as processes do, and `packages` belong to it

@@ -81,6 +81,8 @@ const run = (
       waitingEvent(destination, emit),
       upload.look,
     )
+    // Later it would fail half way, when the package that is there is no more.
+    if (journal.failure !== undefined && upload.needsSessions) return yield* journal.failure
     emit({
       _tag: "PackagePlanned",
       path: destination,

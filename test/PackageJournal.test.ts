@@ -325,6 +325,26 @@ describe("a package without a record", () => {
     })))
 })
 
+describe("a package whose large files cannot be recorded", () => {
+  it.effect("is refused before anything is sent, and the one that is there stays whole", () =>
+    run(Effect.gen(function* () {
+      const files = { "a.txt": "old", "b.txt": "old" }
+      yield* Effect.provide(upload(yield* folderOf(files)), UploadJournal.layerMemory())
+      const sent = (yield* requests).length
+      const full = Layer.map(UploadJournal.layerMemory(), (context) => {
+        const journal = Context.get(context, UploadJournal)
+        const create = () => Effect.fail(new JournalError({ place: "/full", issue: "ENOSPC" }))
+        return Context.make(UploadJournal, { ...journal, create, packages: { ...journal.packages, create } })
+      })
+      const next = yield* folderOf({ "a.txt": "new", "large.dll": "l".repeat(400) })
+      const error = yield* Effect.flip(Effect.provide(upload(next), full))
+      assert.strictEqual(error._tag, "JournalError")
+      const after = (yield* requests).slice(sent).map(({ method }) => method)
+      assert.deepStrictEqual([...new Set(after)], ["GET"])
+      yield* holds(files)
+    })))
+})
+
 describe("two packages that go to one place at the same time", () => {
   it.effect("do not end as a mix that can be provisioned, though they come from two machines", () =>
     run(Effect.gen(function* () {

@@ -1,16 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { appendFile, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
 import { vi } from "vitest"
+import { Emulator } from "../src/emulator/mod.ts"
 import type { JournalEntry } from "../src/journal/JournalEntry.ts"
+import { noJournal } from "../src/journal/journalFolder.ts"
 import type { Owner } from "../src/journal/Owned.ts"
+import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import type { SessionId } from "../src/UploadSession.ts"
-import { S, T } from "./support/cluster.ts"
+import { cluster, S, T } from "./support/cluster.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "journal-"))),
@@ -285,4 +290,22 @@ describe("the journal on disk", () => {
         assert.strictEqual(Option.getOrThrow(taken).state, "committing")
       })
     ))
+})
+
+describe("the journal of a program that may not ask where it belongs", () => {
+  const none = Layer.sync(UploadJournal, noJournal)
+
+  it.effect("refuses a session before anything is sent, and says what to allow", () =>
+    Effect.gen(function* () {
+      const upload = Stream.runDrain(uploadFile(new Uint8Array(20), "App/a.bin", { chunkSize: 10 }))
+      const error = yield* Effect.flip(Effect.provide(upload, none))
+      assert.strictEqual(
+        error.message,
+        "Cannot keep the upload journal in the folder for the user's state: the program may not ask where that is " +
+          "(deno run --allow-env --allow-sys); name another folder with XDG_STATE_HOME",
+      )
+      const { requests, sessions } = yield* Emulator
+      assert.isTrue((yield* requests).every(({ method }) => method === "GET"))
+      assert.deepStrictEqual(yield* sessions, [])
+    }).pipe(Effect.provide(cluster)))
 })

@@ -72,7 +72,7 @@ const HINTS = { none: MISSING, certificate: REFUSED }
 
 const REFUSED_TOKEN =
   "it did not take the token; check that it has not expired, that it is for this cluster's " +
-  "application, and that whom it is of has a role there"
+  "application, and that its user has a role there"
 
 /** The hint after a 403, where the cluster tells of its application in Entra ID. */
 export const entraHint = (hint: string, credentials: Credentials, entra: Entra): string => {

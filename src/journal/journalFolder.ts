@@ -3,6 +3,7 @@
  *
  * @module
  */
+import * as Effect from "effect/Effect"
 import { globalValue } from "effect/GlobalValue"
 import * as Schema from "effect/Schema"
 import * as Os from "node:os"
@@ -11,7 +12,7 @@ import process from "node:process"
 import { threadId } from "node:worker_threads"
 import { whereAllowed } from "../system/whereAllowed.ts"
 import { SessionId } from "../UploadSession.ts"
-import type { Journal } from "./Journal.ts"
+import { type Journal, JournalError } from "./Journal.ts"
 import { type JournalEntry, type JournalPatch, patched } from "./JournalEntry.ts"
 import type { Owner } from "./Owned.ts"
 import { type PackagePatch, type PackageRecord, patchedPackage } from "./PackageRecord.ts"
@@ -98,8 +99,14 @@ export const stateBelow = (home: string): string => Path.join(home, ...STATE.bel
 /** The journal's folder in that for state. */
 export const folderIn = (state: string): string => Path.join(state, "effect-fabric", "image-store")
 
-/** The folder that is used where none is named. Deno may have to allow each variable: so only the one that is needed. */
-export const defaultFolder = (): string => folderIn(process.env[stateVariable] || stateBelow(Os.homedir()))
+/**
+ * The folder that is used where none is named; nothing where the program may not ask. Deno may have to allow each variable:
+ * so only the one that is needed.
+ */
+export const defaultFolder = (): string | undefined => {
+  const state = whereAllowed(() => process.env[stateVariable]) || whereAllowed(() => stateBelow(Os.homedir()))
+  return state === undefined ? undefined : folderIn(state)
+}
 
 /** Deno asks for `--allow-sys`; without it all processes here are of one host. */
 const hostname = (): string => whereAllowed(Os.hostname) ?? "localhost"
@@ -113,13 +120,32 @@ const STARTED = globalValue(
   () => Math.round(Date.now() - process.uptime() * 1000) + threadId * 1000,
 )
 
+/** The journal of a program that may not ask where it belongs: it keeps nothing, and says so. */
+export const noJournal = (): Journal => {
+  const fail = Effect.fail(
+    new JournalError({
+      place: "the folder for the user's state",
+      issue: "the program may not ask where that is (deno run --allow-env --allow-sys)",
+    }),
+  )
+  const none = {
+    entries: fail,
+    create: () => fail,
+    update: () => fail,
+    remove: () => fail,
+    isAtWork: () => Effect.succeed(false),
+    take: () => fail,
+    leave: () => Effect.void,
+  }
+  return { owner: self(), ...none, packages: none }
+}
+
+/** This process. */
+const self = (): Owner => ({ host: hostname(), process: process.pid, start: STARTED })
+
 /** The journal in a folder. */
 export const openFolder = (folder: string): Journal => {
-  const owner: Owner = {
-    host: hostname(),
-    process: process.pid,
-    start: STARTED,
-  }
+  const owner = self()
   return {
     owner,
     ...new RecordFolder(folder, owner, SESSIONS),

@@ -94,7 +94,7 @@ export class PackageJournal {
   readonly #left: Sorted
   readonly #record: PackageRecord
   /** Nothing could be recorded, and nothing will be. */
-  #broken = false
+  #failure: JournalError | undefined
   /** Nothing needs to be recorded any more. */
   #over = false
   readonly #look: VersionLook
@@ -170,15 +170,15 @@ export class PackageJournal {
       )),
       () =>
         Effect.zipRight(
-          Effect.suspend(() => this.#over || this.#broken ? Effect.void : this.#look.last),
+          Effect.suspend(() => this.#over || this.#failure !== undefined ? Effect.void : this.#look.last),
           this.leave,
         ),
     )
   }
 
-  /** Nothing can be recorded. */
-  get isBroken(): boolean {
-    return this.#broken
+  /** Why nothing can be recorded. */
+  get failure(): JournalError | undefined {
+    return this.#failure
   }
 
   get uploadId(): string {
@@ -218,7 +218,7 @@ export class PackageJournal {
       late: this.#left.late.get(key),
       begun: (file) => this.#note({ files: new Map([[name, file]]) }),
       repeated: (until) => this.announce(until),
-      arrived: (file) => this.#broken ? Effect.void : this.#look.arrived(name, file),
+      arrived: (file) => this.#failure !== undefined ? Effect.void : this.#look.arrived(name, file),
     }
   }
 
@@ -248,7 +248,7 @@ export class PackageJournal {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       this.#over = true
       const remove = packages.remove(this.#record.uploadId)
-      if (quietAt <= now || this.#broken) return Effect.catchAll(remove, this.warn)
+      if (quietAt <= now || this.#failure !== undefined) return Effect.catchAll(remove, this.warn)
       const uploadId = crypto.randomUUID()
       const lost = { ...this.#record, uploadId, first: false, files: new Map(), quietAt, touched: now }
       return this.#write(
@@ -272,8 +272,8 @@ export class PackageJournal {
   /** An upload is no worse without this record than others are with theirs. */
   #write(change: Effect.Effect<unknown, JournalError>): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.#broken ? Effect.void : Effect.catchAll(change, (error) => {
-        this.#broken = true
+      this.#failure !== undefined ? Effect.void : Effect.catchAll(change, (error) => {
+        this.#failure = error
         return this.warn(error)
       })
     )

@@ -70,7 +70,7 @@ export class PackageUpload {
   /** Somebody else has completed a package at the destination meanwhile. */
   #mixed = false
   #journal: PackageJournal | undefined
-  #keyOf: KeyOf = (name) => name
+  #hasSessions = false
 
   constructor(
     plan: PackagePlan,
@@ -86,15 +86,21 @@ export class PackageUpload {
   }
 
   /** How the cluster compares names; known once {@link PackageUpload.look} has asked it. */
-  readonly keyOf: KeyOf = (name) => this.#keyOf(name)
+  readonly keyOf: KeyOf = (name) => this.#hasSessions ? name.toLowerCase() : name
+
+  /** Whether a file goes by an upload session, which has to be recorded. */
+  get needsSessions(): boolean {
+    const { chunkSize = uploadDefaults.chunkSize } = this.#options
+    return this.#hasSessions && this.#plan.files.some(({ size }) => size > chunkSize)
+  }
 
   /** What is at the destination. Fails when a package cannot, or by the options must not, go there. */
   get look(): Effect.Effect<StoredTree, FabricError | PackageError, FabricClient> {
     return Effect.gen(this, function* () {
-      if (yield* this.persist(hasUploadSessions)) this.#keyOf = (name) => name.toLowerCase()
+      this.#hasSessions = yield* this.persist(hasUploadSessions)
       const tree = yield* this.#tree
       if (tree.has("")) return yield* this.#failed([`${this.#plan.path} is a file in the store`])
-      const { strays } = compareTree(this.#plan, tree, this.#keyOf)
+      const { strays } = compareTree(this.#plan, tree, this.keyOf)
       if (strays.length > 0 && this.#options.strays === "fail") return yield* this.#foreign(strays)
       return tree
     })
@@ -109,10 +115,10 @@ export class PackageUpload {
     return Effect.gen(this, function* () {
       const { folders, path } = this.#plan
       yield* this.#endSessions
-      const { strays } = compareTree(this.#plan, before, this.#keyOf)
-      const marked = [...before.keys()].some((name) => this.#keyOf(name) === MARKER)
+      const { strays } = compareTree(this.#plan, before, this.keyOf)
+      const marked = [...before.keys()].some((name) => this.keyOf(name) === MARKER)
       if (marked) yield* this.delete(MARKER)
-      yield* this.#remove(inTheWay(this.#plan, strays, this.#keyOf))
+      yield* this.#remove(inTheWay(this.#plan, strays, this.keyOf))
 
       yield* this.#files((name) => journal.fileOf(name), (name) => journal.isLate(name))
       for (const level of levelsOf(folders.filter((name) => name !== ""))) {
@@ -171,12 +177,12 @@ export class PackageUpload {
   get #endSessions(): Effect.Effect<void, FabricError, FabricClient | UploadJournal> {
     const { chunkSize = uploadDefaults.chunkSize } = this.#options
     const resumed = new Set(
-      this.#plan.files.filter(({ size }) => size > chunkSize).map(({ name }) => this.#keyOf(name)),
+      this.#plan.files.filter(({ size }) => size > chunkSize).map(({ name }) => this.keyOf(name)),
     )
     const below = `${this.#plan.path}/`
     return Effect.catchTag(
       endLeft(
-        ({ path }) => path.startsWith(below) && !resumed.has(this.#keyOf(path.slice(below.length))),
+        ({ path }) => path.startsWith(below) && !resumed.has(this.keyOf(path.slice(below.length))),
         this.#waiting,
       ),
       "JournalError",
@@ -248,7 +254,7 @@ export class PackageUpload {
         let strays: ReadonlyArray<string> = []
         let marked = false
         yield* this.#inTime(Effect.map(this.#tree, (tree) => {
-          const found = compareTree(this.#plan, tree, this.#keyOf)
+          const found = compareTree(this.#plan, tree, this.keyOf)
           strays = found.strays
           marked = tree.has(MARKER)
           return found.wrong
@@ -280,7 +286,7 @@ export class PackageUpload {
 
   #remove(names: ReadonlyArray<string>): Effect.Effect<void, FabricError, FabricClient> {
     return Effect.zipRight(
-      Effect.forEach(rootsOf(this.#plan, names, this.#keyOf), (name) => this.delete(name), {
+      Effect.forEach(rootsOf(this.#plan, names, this.keyOf), (name) => this.delete(name), {
         concurrency: this.#concurrency,
         discard: true,
       }),

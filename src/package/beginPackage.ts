@@ -93,7 +93,7 @@ export const beginPackage = <E, R>(
       const before = yield* look
       const journal = yield* PackageJournal.open({ ...options, before, warn })
       const others = yield* Effect.orElseSucceed(rivalsOf(path, journal.uploadId), () => [])
-      if (journal.isBroken || others.length === 0 || (yield* Clock.currentTimeMillis) >= until) {
+      if (journal.failure !== undefined || others.length === 0 || (yield* Clock.currentTimeMillis) >= until) {
         return { before, journal }
       }
       // Of those that came at the same moment one stays recorded, and the others, who see it, give way.

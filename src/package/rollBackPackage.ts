@@ -64,13 +64,13 @@ export const withRollBack = <A, E>(
   })
   // In a fiber of its own: in one that is interrupted already nothing else could be, and it has to end in time.
   const remove = Effect.flatMap(Effect.forkDaemon(Effect.interruptible(removeForGood)), Fiber.join)
-  // Streams drop what is attached to their error, and whoever interrupts one hears no event: so both are told.
+  // Streams drop what is attached to their error, and whoever interrupts one hears no event: so what is left is logged.
   const removeAndTell = Effect.matchCauseEffect(remove, {
     onSuccess: () => {
       emit({ _tag: "PackageRemoved", path })
       return Effect.zipRight(
         journal.forget(0),
-        Effect.logInfo(`Removed what had come of the package at ${path}`),
+        Effect.logDebug(`Removed what had come of the package at ${path}`),
       )
     },
     onFailure: (cause) => {
