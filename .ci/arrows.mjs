@@ -39,7 +39,7 @@ const KNOWS = {
   transport: ["system", "credentials"],
   client: ["system", "credentials", "transport"],
   upload: ["system", "journal", "client"],
-  package: ["system", "journal", "upload"],
+  package: ["system", "journal", "client", "upload"],
   emulator: ["system"],
   cli: ["system", "journal", "credentials", "upload", "package", "emulator"],
 }

@@ -172,6 +172,7 @@ export class Exchange {
     if (this.#tooLarge) return this.#settle(Reply.error(ErrorCode.messageTooLarge), now)
     if (this.#diskFailed) return this.#settle(Reply.error(ErrorCode.ioError), now)
     const deadline = this.#arrived + route.timeout
+    if (fault?._tag === "Late" && now > deadline) return this.#settle(timedOut, now)
     if (fault?._tag === "FailOver") this.#gateway.state.failOver(now, fault.millis)
     if (fault?._tag === "LoseMessage") return this.#settle({ at: deadline, next: () => timedOut }, now)
     this.#lossAt = deadline

@@ -61,7 +61,10 @@ interface Constructors {
   readonly hang: Fault
   /** The request takes that much longer to arrive, then goes on as ever, also when the client has left. */
   readonly delay: (duration: Duration.DurationInput) => Fault
-  /** Drops the connection once it has the body, and does the work that much later: a late chunk. */
+  /**
+   * Drops the connection once it has the body, and does the work that much later: a late chunk. Past the request's
+   * `timeout` the gateway has given up, and nothing is done.
+   */
   readonly late: (duration: Duration.DurationInput) => Fault
   /**
    * Joining a commit's chunks takes that long. Past the request's `timeout` the gateway answers 504 while the

@@ -89,6 +89,15 @@ describe("a fault", () => {
       assert.lengthOf(yield* sessions, 1)
     }).pipe(with_()))
 
+  it.effect("lets no chunk arrive later than its timeout allows, however late it is", () =>
+    Effect.gen(function* () {
+      const { inject, sessions } = yield* Emulator
+      yield* inject(Fault.late("31 seconds"))
+      assert.strictEqual(yield* dropped(putChunk("a", [0, 4], 10, { timeout: 30 })), "ECONNRESET")
+      yield* TestClock.adjust("2 minutes")
+      assert.lengthOf(yield* sessions, 0)
+    }).pipe(with_()))
+
   it.effect("lets no chunk arrive later than its timeout allows, though the primary was away", () =>
     Effect.gen(function* () {
       const { inject, sessions } = yield* Emulator
