@@ -46,6 +46,16 @@ const fileBytes = Effect.gen(function* () {
   return file === undefined ? undefined : [...(yield* file.bytes)]
 })
 
+/** The whole file went out in one request, and is there. */
+const sentOnce = Effect.gen(function* () {
+  const chunks = (yield* (yield* Emulator).requests).filter(({ operation }) =>
+    operation === "UploadFileChunk"
+  )
+  assert.deepStrictEqual(chunks.map(({ bodyBytes }) => bodyBytes), [10])
+  assert.deepStrictEqual(yield* fileBytes, [...bytes])
+  yield* nothingLeft
+})
+
 describe("withUploadSession", () => {
   it.effect("commits when use has ended, and deletes after that", () =>
     run(Effect.gen(function* () {
@@ -220,56 +230,34 @@ describe("withUploadSession", () => {
   for (const fault of ["delay", "late"] as const) {
     it.effect(`looks before a range goes again that its caller gave up, and retries: ${fault}`, () =>
       run(Effect.gen(function* () {
-        const emulator = yield* Emulator
-        yield* emulator.inject(Fault[fault]("3 seconds"), { on: "UploadFileChunk" })
+        yield* (yield* Emulator).inject(Fault[fault]("3 seconds"), { on: "UploadFileChunk" })
         yield* withUploadSession(
           FILE,
-          ({ missing, put }) =>
-            Effect.forEach(missing, (range) =>
-              put(range, bytes.slice(range.first, range.last + 1)).pipe(
-                Effect.timeout("1 second"),
-                Effect.retry({ times: 60 }),
-              )),
+          (work) => Effect.retry(Effect.timeout(sendMissing(work), "1 second"), { times: 60 }),
         )
-        const chunks = (yield* emulator.requests).filter(({ operation }) => operation === "UploadFileChunk")
-        assert.deepStrictEqual(chunks.map(({ bodyBytes }) => bodyBytes), [10])
-        assert.deepStrictEqual(yield* fileBytes, [...bytes])
-        yield* nothingLeft
+        yield* sentOnce
       })))
   }
 
   it.effect("does not send a range while it is still under way, though its caller does not wait for that", () =>
     run(Effect.gen(function* () {
-      const emulator = yield* Emulator
-      yield* emulator.inject(Fault.delay("3 seconds"), { on: "UploadFileChunk" })
+      yield* (yield* Emulator).inject(Fault.delay("3 seconds"), { on: "UploadFileChunk" })
       yield* withUploadSession(
         FILE,
-        ({ missing, put }) =>
-          Effect.forEach(missing, (range) =>
-            put(range, bytes.slice(range.first, range.last + 1)).pipe(
-              Effect.disconnect,
-              Effect.timeout("1 second"),
-              Effect.retry({ times: 60 }),
-            )),
+        (work) =>
+          Effect.retry(Effect.timeout(Effect.disconnect(sendMissing(work)), "1 second"), { times: 60 }),
       )
-      const chunks = (yield* emulator.requests).filter(({ operation }) => operation === "UploadFileChunk")
-      assert.deepStrictEqual(chunks.map(({ bodyBytes }) => bodyBytes), [10])
-      assert.deepStrictEqual(yield* fileBytes, [...bytes])
-      yield* nothingLeft
+      yield* sentOnce
     })))
 
   it.effect("looks before a range goes again that use gave up in the round before", () =>
     run(Effect.gen(function* () {
-      const emulator = yield* Emulator
-      yield* emulator.inject(Fault.delay("3 seconds"), { on: "UploadFileChunk" })
+      yield* (yield* Emulator).inject(Fault.delay("3 seconds"), { on: "UploadFileChunk" })
       yield* withUploadSession(
         FILE,
         (work) => Effect.ignore(Effect.timeout(sendMissing(work), "1 second")),
       )
-      const chunks = (yield* emulator.requests).filter(({ operation }) => operation === "UploadFileChunk")
-      assert.deepStrictEqual(chunks.map(({ bodyBytes }) => bodyBytes), [10])
-      assert.deepStrictEqual(yield* fileBytes, [...bytes])
-      yield* nothingLeft
+      yield* sentOnce
     })))
 
   it.effect("waits for what use has left under way", () =>
