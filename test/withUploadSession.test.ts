@@ -9,7 +9,7 @@ import * as Logger from "effect/Logger"
 import { FabricError, putFile, UploadJournal, withUploadSession } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
 import type { SessionWork } from "../src/withUploadSession.ts"
-import { clusterWith, requests } from "./support/cluster.ts"
+import { clusterWith, requests, requestsOf } from "./support/cluster.ts"
 import { nothingLeft } from "./support/uploads.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
@@ -48,10 +48,19 @@ const fileBytes = Effect.gen(function* () {
 
 /** The whole file went out in one request, and is there. */
 const sentOnce = Effect.gen(function* () {
-  const chunks = (yield* (yield* Emulator).requests).filter(({ operation }) =>
-    operation === "UploadFileChunk"
-  )
+  const chunks = yield* requestsOf("UploadFileChunk")
   assert.deepStrictEqual(chunks.map(({ bodyBytes }) => bodyBytes), [10])
+  assert.deepStrictEqual(yield* fileBytes, [...bytes])
+  yield* nothingLeft
+})
+
+/** Its session was committed, then deleted, and the file is there. */
+const committedAndDeleted = Effect.gen(function* () {
+  assert.deepStrictEqual(yield* asked, [
+    "UploadFileChunk",
+    "CommitImageStoreUploadSession",
+    "DeleteImageStoreUploadSession",
+  ])
   assert.deepStrictEqual(yield* fileBytes, [...bytes])
   yield* nothingLeft
 })
@@ -61,13 +70,7 @@ describe("withUploadSession", () => {
     run(Effect.gen(function* () {
       const value = yield* withUploadSession(FILE, (work) => Effect.as(sendMissing(work), "done"))
       assert.strictEqual(value, "done")
-      assert.deepStrictEqual(yield* asked, [
-        "UploadFileChunk",
-        "CommitImageStoreUploadSession",
-        "DeleteImageStoreUploadSession",
-      ])
-      assert.deepStrictEqual(yield* fileBytes, [...bytes])
-      yield* nothingLeft
+      yield* committedAndDeleted
     })))
 
   it.effect("deletes without a commit when use fails, and fails as use did", () =>
@@ -267,13 +270,7 @@ describe("withUploadSession", () => {
         FILE,
         (work) => Effect.zipRight(Effect.forkDaemon(sendMissing(work)), Effect.sleep("1 second")),
       )
-      assert.deepStrictEqual(yield* asked, [
-        "UploadFileChunk",
-        "CommitImageStoreUploadSession",
-        "DeleteImageStoreUploadSession",
-      ])
-      assert.deepStrictEqual(yield* fileBytes, [...bytes])
-      yield* nothingLeft
+      yield* committedAndDeleted
     })))
 
   it.effect("stops what use has left under way when use fails", () =>

@@ -10,6 +10,7 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import { messageOf } from "../system/messageOf.ts"
 import { NO_TOKEN, NoAnswer } from "../transport/NoAnswer.ts"
 import { expiryOf, withoutTokens } from "./jwt.ts"
 
@@ -108,7 +109,7 @@ export class BearerToken {
   }
 
   #failed(cause: unknown): Effect.Effect<never, NoAnswer> {
-    const detail = this.#plain(cause instanceof Error ? cause.message : String(cause))
+    const detail = this.#plain(messageOf(cause))
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const held = this.#held
       const none = Effect.fail(new NoAnswer(NO_TOKEN, detail, "no"))
