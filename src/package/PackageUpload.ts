@@ -90,8 +90,13 @@ export class PackageUpload {
 
   /** Whether a file goes by an upload session, which has to be recorded. */
   get needsSessions(): boolean {
+    return this.#hasSessions && this.#largeFiles.length > 0
+  }
+
+  /** Files that go by a session where the cluster has any. */
+  get #largeFiles(): ReadonlyArray<PackageFile> {
     const { chunkSize = uploadDefaults.chunkSize } = this.#options
-    return this.#hasSessions && this.#plan.files.some(({ size }) => size > chunkSize)
+    return this.#plan.files.filter(({ size }) => size > chunkSize)
   }
 
   /** What is at the destination. Fails when a package cannot, or by the options must not, go there. */
@@ -175,10 +180,7 @@ export class PackageUpload {
 
   /** Ends sessions of dead runs that no file of this package takes up: their commits would hit what comes now. */
   get #endSessions(): Effect.Effect<void, FabricError, FabricClient | UploadJournal> {
-    const { chunkSize = uploadDefaults.chunkSize } = this.#options
-    const resumed = new Set(
-      this.#plan.files.filter(({ size }) => size > chunkSize).map(({ name }) => this.keyOf(name)),
-    )
+    const resumed = new Set(this.#largeFiles.map(({ name }) => this.keyOf(name)))
     const below = `${this.#plan.path}/`
     return Effect.catchTag(
       endLeft(
