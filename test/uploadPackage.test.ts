@@ -32,7 +32,10 @@ const upload = (source: string, options: PackageOptions = {}, path?: string) =>
 
 /** The message of the error that an upload fails with. */
 const refusal = (source: string, options: PackageOptions = {}, path?: string) =>
-  Effect.map(Effect.flip(upload(source, options, path)), (error) => `${error._tag}: ${error.message}`)
+  Effect.map(
+    Effect.flip(Effect.asVoid(upload(source, options, path))),
+    (error) => `${error._tag}: ${error.message}`,
+  )
 
 const withMarkers = (
   files: Readonly<Record<string, unknown>>,
@@ -262,6 +265,25 @@ describe("a package is refused that", () => {
           if (os === "linux") return yield* upload(folder, { validate: false })
           const message = yield* refusal(folder, { validate: false })
           contains(message, "2 things", "README.txt", "Sub and sub differ by case only")
+          yield* sentNothing
+        }),
+        { os },
+      ))
+  }
+
+  for (const os of ["windows", "linux"] as const) {
+    it.effect(`has folders named like devices, ${os === "windows" ? "on" : "but not off"} Windows`, () =>
+      run(
+        Effect.gen(function* () {
+          const folder = yield* folderOf({
+            "Aux/a": "1",
+            "in/com1.d/b": "2",
+            "con": "3",
+            "console/nul.txt": "4",
+          })
+          if (os === "linux") return yield* upload(folder, { validate: false }, "prn")
+          const message = yield* refusal(folder, { validate: false }, "prn")
+          contains(message, "3 things", "prn cannot", "Aux cannot", "in/com1.d cannot")
           yield* sentNothing
         }),
         { os },

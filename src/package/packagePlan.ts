@@ -50,6 +50,7 @@ export const planPackage = (
       ...[...folders].filter((name) => lastName(name) === MARKER).map((name) => ({
         text: `${name} is a folder, but the store marks folders by files of that name`,
       })),
+      ...deviceProblems([...parentsOf(pathIn(path, MARKER)), ...folders]),
       ...collisions(names),
     ],
   }
@@ -76,6 +77,15 @@ const nameProblems = (names: ReadonlyArray<string>): ReadonlyArray<Problem> => {
     return [{ text: `${JSON.stringify(name)} cannot be stored: ${problem}` }]
   })
 }
+
+/** What Windows takes for a device, whatever comes after a dot. Files get a version before their name, folders do not. */
+const DEVICE = /^(con|prn|aux|nul|com[1-9]|lpt[1-9])(\.|$)/i
+
+const deviceProblems = (folders: Iterable<string>): ReadonlyArray<Problem> =>
+  [...folders].filter((name) => DEVICE.test(lastName(name))).map((name) => ({
+    text: `${name} cannot be a folder: Windows keeps that name for a device`,
+    on: "windows",
+  }))
 
 const collisions = (names: ReadonlyArray<string>): ReadonlyArray<Problem> => {
   const seen = new Map<string, string>()
