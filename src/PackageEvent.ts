@@ -53,6 +53,8 @@ export type PackageEvent =
   | { readonly _tag: "Compressing"; readonly folder: string; readonly files: number; readonly bytes: number }
   /** So many bytes of all `bytes` that are compressed have been read by now. Comes a few times a second. */
   | { readonly _tag: "BytesCompressed"; readonly read: number; readonly bytes: number }
+  /** Another process of this machine, or another upload of this one, is at work on the same path: it goes first. */
+  | { readonly _tag: "Queued"; readonly path: string; readonly process: number }
   /**
    * It is checked and known what will be sent. `stored`: bytes of files that earlier runs of this upload have brought;
    * each is compared with its source before it counts. `overwrites`: something else is at the destination.

@@ -28,7 +28,6 @@ import { type Emit, eventStream } from "./upload/eventStream.ts"
 import { withHeartbeat } from "./upload/heartbeat.ts"
 import { Slots } from "./upload/Slots.ts"
 import { uploadDefaults, validateUpload } from "./upload/uploadOptions.ts"
-import { waitingEvent } from "./upload/waiting.ts"
 import { SourceError } from "./UploadEvent.ts"
 import type { UploadJournal } from "./UploadJournal.ts"
 
@@ -78,7 +77,7 @@ const run = (
         lookAfter: chunkSize * concurrency / 2,
       },
       options.patience ?? uploadDefaults.patience,
-      waitingEvent(destination, emit),
+      emit,
       upload.look,
     )
     // Later it would fail half way, when the package that is there is no more.

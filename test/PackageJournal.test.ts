@@ -367,8 +367,12 @@ describe("two packages that go to one place at the same time", () => {
         const [one, two] = [yield* folderOf(small), yield* folderOf(newer)]
         const first = yield* Effect.fork(Effect.provide(upload(one, { concurrency: 1 }), on(1)))
         yield* Effect.sleep(seconds * 1000)
-        yield* Effect.provide(upload(two, { concurrency: 4 }), on(2))
+        const events = yield* Effect.provide(upload(two, { concurrency: 4 }), on(2))
         yield* Fiber.join(first)
+        if (seconds >= 3) {
+          assert.deepStrictEqual(events[0], { _tag: "Queued", path: "App", process: 1 })
+          assert.strictEqual(events[1]?._tag, "PackagePlanned")
+        }
         const { [`App/${names[0]}`]: content } = yield* stored
         yield* holds(content === contentOf(names[0]!) ? small : newer)
         const puts = (yield* requests).filter(({ operation }) => operation === "UploadFile")

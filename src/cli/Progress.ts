@@ -23,6 +23,8 @@ export class Progress {
   readonly #quietAt: () => number
   #stopping = false
   #compressing: string | undefined
+  /** The process that goes first. */
+  #rival: number | undefined
   #files = 0
   #filesDone = 0
   #bytesDone = 0
@@ -58,6 +60,9 @@ export class Progress {
         this.#meter ??= new Meter(event.bytes)
         this.#meter.note(event.read, 0, now)
         if (event.read === event.bytes) this.#compressing = this.#meter = undefined
+        break
+      case "Queued":
+        this.#rival = event.process
         break
       case "PackagePlanned":
         this.#compressing = undefined
@@ -150,7 +155,11 @@ export class Progress {
     const waiting = this.#waits(now)
     if (this.#stopping) return ["cleaning up", ...waiting]
     if (this.#compressing !== undefined) return [`compressing ${this.#compressing}`]
-    if (this.#meter === undefined) return ["preparing", ...waiting]
+    if (this.#meter === undefined) {
+      return this.#rival === undefined || waiting.length > 0
+        ? ["preparing", ...waiting]
+        : [`waiting for process ${this.#rival}, which uploads to the same place`]
+    }
     const finishing = [...this.#committing]
     return [
       // First, because a narrow terminal cuts off what comes last. Who waits needs no reason for the silence.

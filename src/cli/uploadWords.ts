@@ -28,6 +28,11 @@ export const tell = (event: PackageEvent, note: Note): Effect.Effect<void> => {
           }${event.overwrites ? ", in place of what is there" : ""}`,
         {},
       )
+    case "Queued":
+      return note(
+        `Process ${event.process} uploads to ${event.path} at this moment; waiting until it is over`,
+        {},
+      )
     case "Compressing":
       return note(`Compressing ${event.folder}: ${count(event.files, "file")}, ${size(event.bytes)}`, {})
     case "FileStarted":

@@ -8,7 +8,9 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { FabricClient } from "../FabricClient.ts"
 import type { JournalError } from "../journal/Journal.ts"
-import { type Waiting, waitUntil } from "../upload/waiting.ts"
+import type { PackageEvent } from "../PackageEvent.ts"
+import type { Emit } from "../upload/eventStream.ts"
+import { waitingEvent, waitUntil } from "../upload/waiting.ts"
 import type { UploadJournal } from "../UploadJournal.ts"
 import { PackageJournal, type PackageJournalOptions } from "./PackageJournal.ts"
 import { leftOf, rivalsOf } from "./packageRecords.ts"
@@ -38,6 +40,7 @@ const warnOnce = (): (error: JournalError) => Effect.Effect<void> => {
 const untilAlone = (
   path: string,
   until: number,
+  emit: Emit<PackageEvent>,
   ownId?: string,
 ): Effect.Effect<void, JournalError, FabricClient | UploadJournal> =>
   Effect.gen(function* () {
@@ -51,11 +54,7 @@ const untilAlone = (
           `Process ${rival.owner.process} may still be uploading to ${path}; going on beside it`,
         )
       }
-      if (!told) {
-        yield* Effect.logInfo(
-          `Process ${rival.owner.process} uploads a package to ${path} at this moment; waiting until it is over`,
-        )
-      }
+      if (!told) emit({ _tag: "Queued", path, process: rival.owner.process })
       yield* Effect.sleep(Math.max(LOOK_EVERY, PART * (now - begun)))
     }
   })
@@ -63,11 +62,11 @@ const untilAlone = (
 /** Waits until no deletion and no marker of an earlier upload can arrive any more: they would hit what comes now. */
 const untilQuiet = (
   path: string,
-  waiting: Waiting,
+  emit: Emit<PackageEvent>,
 ): Effect.Effect<void, JournalError, FabricClient | UploadJournal> =>
   Effect.flatMap(
     leftOf(path),
-    (left) => waitUntil(Math.max(0, ...left.map(({ quietAt }) => quietAt)), waiting),
+    (left) => waitUntil(Math.max(0, ...left.map(({ quietAt }) => quietAt)), waitingEvent(path, emit)),
   )
 
 /**
@@ -77,7 +76,7 @@ const untilQuiet = (
 export const beginPackage = <E, R>(
   options: Omit<PackageJournalOptions, "before" | "warn">,
   patience: number,
-  waiting: Waiting,
+  emit: Emit<PackageEvent>,
   look: Effect.Effect<StoredTree, E, R>,
 ): Effect.Effect<
   { readonly before: StoredTree; readonly journal: PackageJournal },
@@ -89,7 +88,7 @@ export const beginPackage = <E, R>(
     const until = (yield* Clock.currentTimeMillis) + patience * 1000
     const warn = warnOnce()
     for (;;) {
-      yield* Effect.catchAll(Effect.zipRight(untilAlone(path, until), untilQuiet(path, waiting)), warn)
+      yield* Effect.catchAll(Effect.zipRight(untilAlone(path, until, emit), untilQuiet(path, emit)), warn)
       const before = yield* look
       const journal = yield* PackageJournal.open({ ...options, before, warn })
       const others = yield* Effect.orElseSucceed(rivalsOf(path, journal.uploadId), () => [])
@@ -98,7 +97,7 @@ export const beginPackage = <E, R>(
       }
       // Of those that came at the same moment one stays recorded, and the others, who see it, give way.
       if (others.every(({ uploadId }) => journal.uploadId < uploadId)) {
-        yield* Effect.catchAll(untilAlone(path, until, journal.uploadId), warn)
+        yield* Effect.catchAll(untilAlone(path, until, emit, journal.uploadId), warn)
       }
       yield* journal.leave
     }

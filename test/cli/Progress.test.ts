@@ -121,6 +121,13 @@ describe("the progress of an upload", () => {
     )
   })
 
+  it("tells whom it waits for before it begins", () => {
+    const queued: PackageEvent = { _tag: "Queued", path: "App", process: 4711 }
+    const planned = { _tag: "PackagePlanned", files: 2, bytes: 10 * MIB } as PackageEvent
+    expect(after([[0, queued]]).line(0)).toBe("waiting for process 4711, which uploads to the same place")
+    expect(after([[0, queued], [9, planned]]).line(9000)).toBe("0 %, 0 B of 10.0 MiB, 0 of 2 files")
+  })
+
   it("tells how far a compression is, and forgets it with the last byte", () => {
     const compressing: PackageEvent = { _tag: "Compressing", folder: "Web/Code", files: 2, bytes: 60 * MIB }
     const read = (bytes: number): PackageEvent => ({
