@@ -22,10 +22,13 @@ export const makeFile = (file, size) => {
   return file
 }
 
-/** A file of zeros that takes no space. */
+/** A file of zeros that takes no space. It is read once: else the first to read it waits for the system's memory. */
 export const makeHollow = (file, size) => {
-  Fs.closeSync(Fs.openSync(file, "w"))
-  Fs.truncateSync(file, size)
+  const descriptor = Fs.openSync(file, "w+")
+  Fs.ftruncateSync(descriptor, size)
+  const buffer = Buffer.alloc(8 * MiB)
+  for (let at = 0; at < size; at += buffer.length) Fs.readSync(descriptor, buffer, 0, buffer.length, at)
+  Fs.closeSync(descriptor)
   return file
 }
 
