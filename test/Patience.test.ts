@@ -3,6 +3,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as fc from "effect/FastCheck"
 import * as TestClock from "effect/TestClock"
+import { Emulator } from "../src/emulator/mod.ts"
+import type { FabricClient } from "../src/FabricClient.ts"
 import { FabricError, type FabricErrorReason } from "../src/FabricError.ts"
 import { Patience } from "../src/upload/Patience.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
@@ -25,9 +27,12 @@ const busy = (retryAfter?: number) =>
     ...(retryAfter === undefined ? {} : { retryAfter }),
   })
 
+const run = <A, E>(program: Effect.Effect<A, E, FabricClient>) =>
+  inVirtualTime(Effect.provide(program, Emulator.layerClient()))
+
 /** Seconds at which something that always fails is tried, with a patience of so many seconds. */
 const tries = (limit: number, error: FabricError) =>
-  inVirtualTime(Effect.gen(function* () {
+  run(Effect.gen(function* () {
     const begun = yield* Clock.currentTimeMillis
     const seconds: Array<number> = []
     const failing = Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -49,7 +54,7 @@ describe("patience", () => {
     }))
 
   it.effect("begins anew with each progress", () =>
-    inVirtualTime(Effect.gen(function* () {
+    run(Effect.gen(function* () {
       const begun = yield* Clock.currentTimeMillis
       const patience = new Patience(20_000, begun)
       let left = 5

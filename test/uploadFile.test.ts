@@ -99,6 +99,17 @@ describe("uploadFile", () => {
       assert.strictEqual(runs, 1)
     })))
 
+  it.effect("tells and counts each repeat of its questions, too", () =>
+    run(Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.reply(503, "FABRIC_E_NOT_PRIMARY"), {
+        on: "GetImageStoreUploadSessionById",
+        times: 3,
+      })
+      const events = yield* upload(bytesOf(95))
+      assert.strictEqual(events.filter(({ _tag }) => _tag === "Retried").length, 3)
+      assert.strictEqual((events.at(-1) as FileSummary).retries, 3)
+    })))
+
   for (const [name, size] of [["more", 90], ["fewer", 110]] as const) {
     it.effect(`fails for a stream that gives ${name} bytes than announced, with a clean cluster`, () =>
       run(Effect.gen(function* () {

@@ -5,7 +5,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { FabricClient } from "../FabricClient.ts"
+import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError } from "../FabricError.ts"
 import { deleteContent, hasUploadSessions } from "../ImageStore.ts"
 import type { ImageStorePath } from "../ImageStorePath.ts"
@@ -327,12 +327,8 @@ export class PackageUpload {
   ): Effect.Effect<A, FabricError, FabricClient> {
     const patience = (this.#options.patience ?? uploadDefaults.patience) * 1000
     return Effect.flatMap(
-      FabricClient,
-      ({ once }) =>
-        Effect.flatMap(
-          Clock.currentTimeMillis,
-          (now) => new Patience(patience, now).persist(Effect.provideService(request, FabricClient, once)),
-        ),
+      Clock.currentTimeMillis,
+      (now) => new Patience(patience, now).persist(request),
     )
   }
 

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { deleteUploadSession } from "../deleteUploadSession.ts"
-import { FabricClient } from "../FabricClient.ts"
+import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError, FabricErrorReason } from "../FabricError.ts"
 import type { Journal, JournalError } from "../journal/Journal.ts"
 import type { JournalEntry } from "../journal/JournalEntry.ts"
@@ -283,11 +283,9 @@ export const endSession = (
   quietAt: number,
 ): Effect.Effect<void, FabricError, FabricClient> =>
   Effect.gen(function* () {
-    const { once } = yield* FabricClient
     const remove = Effect.flatMap(Clock.currentTimeMillis, (now) =>
       new Patience(END_PATIENCE, now).persist(
         deleteUploadSession({ sessionId, timeout: END_TIMEOUT }).pipe(
-          Effect.provideService(FabricClient, once),
           Effect.catchIf(
             (error) => error.isNotFound || error.reason._tag === "SessionsUnsupported",
             () => Effect.void,

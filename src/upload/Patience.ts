@@ -6,11 +6,18 @@
  */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import { FabricClient } from "../FabricClient.ts"
 import { askedDelay, FabricError } from "../FabricError.ts"
 
 /** Milliseconds before the first repeat, doubled with each failure in a row, and at most. */
 const FIRST_DELAY = 500
 const LONGEST_DELAY = 10_000
+
+/** Sends each request once: whoever waits with patience hears of every failure, and decides what is repeated. */
+export const sentOnce = <A, E, R>(
+  program: Effect.Effect<A, E, R>,
+): Effect.Effect<A, E, Exclude<R, FabricClient> | FabricClient> =>
+  Effect.flatMap(FabricClient, ({ once }) => Effect.provideService(program, FabricClient, once))
 
 /** When something got further last, in milliseconds since 1970: one for all that belongs together. */
 export interface Pulse {
@@ -65,9 +72,10 @@ export class Patience {
   /** Repeats what fails for a moment until it succeeds or the patience is over. */
   readonly persist = <A, E, R>(
     effect: Effect.Effect<A, E | FabricError, R>,
-  ): Effect.Effect<A, E | FabricError, R> => {
-    const attempt = (repeat: number): Effect.Effect<A, E | FabricError, R> =>
-      Effect.catchIf(effect, FabricError.isRetryable, (error) =>
+  ): Effect.Effect<A, E | FabricError, R | FabricClient> => {
+    const once = sentOnce(effect)
+    const attempt = (repeat: number): Effect.Effect<A, E | FabricError, R | FabricClient> =>
+      Effect.catchIf(once, FabricError.isRetryable, (error) =>
         this.#retried(error).pipe(
           Effect.zipRight(this.wait(repeat, error)),
           Effect.zipRight(Effect.suspend(() => attempt(repeat + 1))),

@@ -7,14 +7,14 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { FabricClient } from "../FabricClient.ts"
+import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError } from "../FabricError.ts"
 import { listContent } from "../ImageStore.ts"
 import type { File } from "../ImageStoreContent.ts"
 import type { JournalError } from "../journal/Journal.ts"
 import type { SessionId } from "../UploadSession.ts"
 import { commitUploadSession, getUploadSession } from "../uploadSessions.ts"
-import type { Patience } from "./Patience.ts"
+import { type Patience, sentOnce } from "./Patience.ts"
 import { commitTimeout } from "./uploadTimeouts.ts"
 
 /** All is there, and yet the cluster makes no file of it. `refusal`: what it said, if it did not call that a success. */
@@ -70,12 +70,9 @@ export const settleCommit = (
 ): Effect.Effect<CommitOutcome, FabricError | JournalError, FabricClient> => {
   const { patience, sessionId, size } = options
   const isThere = patience.persist(wasCommitted(options))
-  const commit = Effect.flatMap(FabricClient, ({ once }) =>
-    Effect.provideService(
-      Effect.either(commitUploadSession({ sessionId, timeout: commitTimeout(size) })),
-      FabricClient,
-      once,
-    ))
+  const commit = Effect.either(
+    sentOnce(commitUploadSession({ sessionId, timeout: commitTimeout(size) })),
+  )
 
   const attempt = (repeat: number): Effect.Effect<CommitOutcome, FabricError | JournalError, FabricClient> =>
     Effect.flatMap(commit, (result) => {
