@@ -21,6 +21,7 @@ import { Deadlines } from "./client/Deadlines.ts"
 import { type Endpoint, Endpoints } from "./client/Endpoints.ts"
 import { Observer, withSpan } from "./client/observability.ts"
 import type { Operation, Request, RunOperation } from "./client/Operation.ts"
+import { probeRequest, SESSIONS_PROBE } from "./client/sessionsProbe.ts"
 import { ClusterHttpClient } from "./ClusterHttpClient.ts"
 import { BearerToken } from "./credentials/BearerToken.ts"
 import { AAD_METADATA, type Entra, readEntra } from "./credentials/entra.ts"
@@ -338,6 +339,8 @@ class Call<A> {
     }
     if (leavesEndpoint(reason) && this.#clock.unsafeCurrentTimeMillis() < this.#end) endpoints.leave(endpoint)
     if (operation.usesSessions && endpoint.sessions !== true && meansNoSessions(reason)) {
+      // The probe itself needs no other.
+      if (operation as object === SESSIONS_PROBE) endpoint.sessions = false
       return Effect.flatMap(
         this.#hasSessions(endpoint),
         (has) => this.#fail(endpoint, has ? reason : { _tag: "SessionsUnsupported" }),
@@ -389,20 +392,16 @@ class Call<A> {
     return Effect.map(Random.next, (random) => Math.max(full * (1 - jitter * random), askedDelay(reason)))
   }
 
-  /**
-   * Linux gateways answer a route that they lack as they answer bad params. A question that no Windows gateway
-   * refuses tells the two apart (protocol.md 4); what it shows is remembered.
-   */
+  /** Whether an endpoint that refused params has sessions at all. What the probe shows is remembered. */
   #hasSessions(endpoint: Endpoint): Effect.Effect<boolean> {
     if (endpoint.sessions !== undefined) return Effect.succeed(endpoint.sessions)
     const { deadlines, grace, send } = this.#cluster
     const patience = this.#timeout * 1000 + grace
-    const query = `api-version=6.0&session-id=${crypto.randomUUID()}&timeout=${this.#timeout}`
     return Effect.match(
       send({
-        method: "GET",
+        method: SESSIONS_PROBE.method,
         origin: endpoint.origin,
-        target: `/ImageStore/$/GetUploadSession?${query}`,
+        target: target(SESSIONS_PROBE, probeRequest(), this.#timeout),
         headers: this.#headers(),
         body: undefined,
       }, new AttemptWatch(deadlines, this.#clock, patience, this.#end, 0)),

@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import { decodeParams, makeOperation, readJson, readNothing } from "./client/makeOperation.ts"
 import type { Follower, Operation, Request } from "./client/Operation.ts"
 import { optionalTimeout, type WithTimeout } from "./client/ServerTimeout.ts"
+import { probeRequest, SESSIONS_PROBE } from "./client/sessionsProbe.ts"
 import { FabricClient } from "./FabricClient.ts"
 import { FabricError } from "./FabricError.ts"
 import {
@@ -24,7 +25,6 @@ import {
 } from "./ImageStoreContent.ts"
 import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
 import type { Answer, Body } from "./transport/Exchange.ts"
-import { tryUploadSessions } from "./uploadSessions.ts"
 
 /** What {@link listContent} takes. Without `path`: the root. */
 export const ListContentParams: Schema.Struct<{
@@ -312,10 +312,12 @@ const askForUploadSessions = (
 ): Effect.Effect<boolean, FabricError, FabricClient> =>
   Effect.flatMap(FabricClient, (client) => {
     const known = client.hasSessions()
-    return known !== undefined ? Effect.succeed(known) : tryUploadSessions({ timeout }).pipe(
-      Effect.as(true),
-      Effect.catchIf((error) => error.reason._tag === "SessionsUnsupported", () => Effect.succeed(false)),
-    )
+    return known !== undefined
+      ? Effect.succeed(known)
+      : client.run(SESSIONS_PROBE, probeRequest(), timeout).pipe(
+        Effect.as(true),
+        Effect.catchIf((error) => error.reason._tag === "SessionsUnsupported", () => Effect.succeed(false)),
+      )
   })
 
 /**

@@ -7,16 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import {
-  type Definition,
-  makeFollowed,
-  makeOperation,
-  readJson,
-  readNothing,
-} from "./client/makeOperation.ts"
-import type { Follower, Operation } from "./client/Operation.ts"
+import { decodeParams, makeOperation, readJson, readNothing } from "./client/makeOperation.ts"
+import type { Follower, Operation, Request } from "./client/Operation.ts"
 import { optionalTimeout, type WithTimeout } from "./client/ServerTimeout.ts"
-import type { FabricClient } from "./FabricClient.ts"
+import { FabricClient } from "./FabricClient.ts"
 import type { FabricError } from "./FabricError.ts"
 import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
 import type { Answer } from "./transport/Exchange.ts"
@@ -66,18 +60,6 @@ export const getUploadSession: (
   params: GetUploadSessionParams,
   request: byIdRequest,
 })
-
-/** Reads a session that nobody has, to see whether there can be any. */
-export const tryUploadSessions: (params: WithTimeout) => Effect.Effect<unknown, FabricError, FabricClient> =
-  makeOperation({
-    ...byId,
-    action: "find out whether there are upload sessions",
-    params: Schema.Struct({ timeout: optionalTimeout }),
-    request: () => {
-      const { path, query } = byIdRequest({ sessionId: crypto.randomUUID() as SessionId })
-      return { path, query }
-    },
-  })
 
 /** What {@link getUploadSessions} takes. */
 export const GetUploadSessionsParams: Schema.Struct<{
@@ -216,39 +198,39 @@ interface Chunk {
   readonly bytes: Uint8Array
 }
 
-const UPLOAD_CHUNK: Definition<typeof PutChunkParams.Type, Chunk & WithTimeout, void> = {
+const UPLOAD_CHUNK: Operation<void> = {
   name: "UploadFileChunk",
   action: "upload a chunk of",
   method: "PUT",
   apiVersion: "6.0",
   usesSessions: true,
   uninterruptible: true,
-  params: FittingChunk,
-  request: ({ bytes, path, range, sessionId, size }) => ({
-    path: `/ImageStore/${escapePath(path)}/$/UploadChunk`,
-    query: { "session-id": sessionId },
-    headers: {
-      "Content-Range": `bytes ${range.first}-${range.last}/${size}`,
-      "Content-Type": "application/octet-stream",
-    },
-    body: bytes,
-    subject: path,
-    sessionId,
-    lookAgain: (run, timeout) => {
-      const look = Effect.map(
-        run(byId, byIdRequest({ sessionId }), undefined),
-        (session) => Option.exists(session, ({ expected }) => arrived(range, expected)) ? "done" : "repeat",
-      )
-      return Effect.flatMap(
-        look,
-        (seen) =>
-          // As long as one that went out at this moment may take to arrive.
-          seen === "done" ? Effect.succeed(seen) : Effect.delay(look, latestArrival(timeout, 0)),
-      )
-    },
-  }),
   read: readNothing,
 }
+
+const chunkRequest = ({ bytes, path, range, sessionId, size }: typeof PutChunkParams.Type): Request => ({
+  path: `/ImageStore/${escapePath(path)}/$/UploadChunk`,
+  query: { "session-id": sessionId },
+  headers: {
+    "Content-Range": `bytes ${range.first}-${range.last}/${size}`,
+    "Content-Type": "application/octet-stream",
+  },
+  body: bytes,
+  subject: path,
+  sessionId,
+  lookAgain: (run, timeout) => {
+    const look = Effect.map(
+      run(byId, byIdRequest({ sessionId }), undefined),
+      (session) => Option.exists(session, ({ expected }) => arrived(range, expected)) ? "done" : "repeat",
+    )
+    return Effect.flatMap(
+      look,
+      (seen) =>
+        // As long as one that went out at this moment may take to arrive.
+        seen === "done" ? Effect.succeed(seen) : Effect.delay(look, latestArrival(timeout, 0)),
+    )
+  },
+})
 
 /**
  * Sends one range of a file. The first chunk opens the session, and fixes path and size.
@@ -262,10 +244,21 @@ const UPLOAD_CHUNK: Definition<typeof PutChunkParams.Type, Chunk & WithTimeout, 
  */
 export const putChunk: (
   params: Chunk & WithTimeout,
-) => Effect.Effect<void, FabricError, FabricClient> = makeOperation(UPLOAD_CHUNK)
+) => Effect.Effect<void, FabricError, FabricClient> = makeOperation({
+  ...UPLOAD_CHUNK,
+  params: FittingChunk,
+  request: chunkRequest,
+})
+
+const decodeChunk = decodeParams({ ...UPLOAD_CHUNK, params: FittingChunk })
 
 /** One attempt of {@link putChunk}. */
-export const putChunkOnce: (
+export const putChunkOnce = (
   params: Chunk & WithTimeout,
   follower: Follower,
-) => Effect.Effect<void, FabricError, FabricClient> = makeFollowed(UPLOAD_CHUNK)
+): Effect.Effect<void, FabricError, FabricClient> =>
+  Effect.gen(function* () {
+    const chunk = yield* decodeChunk(params)
+    const { once } = yield* FabricClient
+    return yield* once.run(UPLOAD_CHUNK, { ...chunkRequest(chunk), follower }, chunk.timeout)
+  })

@@ -11,6 +11,7 @@ import {
   getInfo,
   getUploadSession,
   getUploadSessions,
+  hasUploadSessions,
   ImageStoreInfo,
   listContent,
   putChunk,
@@ -31,6 +32,14 @@ const sent = Effect.map(
 )
 
 for (const os of ["windows", "linux"] as const) {
+  it.effect(`hasUploadSessions asks a cluster on ${os} once, by one request`, () =>
+    Effect.gen(function* () {
+      for (const _ of [1, 2]) assert.strictEqual(yield* hasUploadSessions, os === "windows")
+      const [asked, ...more] = yield* sent
+      assert.match(asked!, /^ImageStore\/\$\/GetUploadSession\?api-version=6\.0&session-id=/)
+      assert.deepStrictEqual(more, [])
+    }).pipe(Effect.provide(clusterWith({}, { os }))))
+
   describe(`listContent on ${os}`, () => {
     it.effect("tells files and folders, with / between names", () =>
       Effect.gen(function* () {

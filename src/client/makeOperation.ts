@@ -11,7 +11,7 @@ import { FabricClient } from "../FabricClient.ts"
 import { FabricError } from "../FabricError.ts"
 import { messageOf } from "../system/messageOf.ts"
 import type { Answer } from "../transport/Exchange.ts"
-import type { Follower, Operation, Request } from "./Operation.ts"
+import type { Operation, Request } from "./Operation.ts"
 import type { WithTimeout } from "./ServerTimeout.ts"
 
 /** An operation with the schema of its params. */
@@ -24,33 +24,13 @@ export interface Definition<P extends WithTimeout, I, A> extends Operation<A> {
 /** The program of an operation: it decodes the params, and sends nothing when they are wrong. */
 export const makeOperation = <P extends WithTimeout, I, A>(
   definition: Definition<P, I, A>,
-): (params: I) => Effect.Effect<A, FabricError, FabricClient> =>
-  program(definition, (client, request, timeout) => client.run(definition, request, timeout))
-
-/** The program of one attempt, for callers that look at what has happened before they repeat it. */
-export const makeFollowed = <P extends WithTimeout, I, A>(
-  definition: Definition<P, I, A>,
-): (params: I, follower: Follower) => Effect.Effect<A, FabricError, FabricClient> =>
-  program(
-    definition,
-    ({ once }, request, timeout, follower) => once.run(definition, { ...request, follower }, timeout),
-  )
-
-const program = <P extends WithTimeout, I, A, Args extends ReadonlyArray<unknown>>(
-  definition: Definition<P, I, A>,
-  run: (
-    client: FabricClient["Type"],
-    request: Request,
-    timeout: number | undefined,
-    ...args: Args
-  ) => Effect.Effect<A, FabricError>,
-) => {
+): (params: I) => Effect.Effect<A, FabricError, FabricClient> => {
   const decode = decodeParams(definition)
-  return (params: I, ...args: Args): Effect.Effect<A, FabricError, FabricClient> =>
+  return (params) =>
     Effect.flatMap(decode(params), (decoded) =>
       Effect.flatMap(
         FabricClient,
-        (client) => run(client, definition.request(decoded), decoded.timeout, ...args),
+        ({ run }) => run(definition, definition.request(decoded), decoded.timeout),
       ))
 }
 
