@@ -36,7 +36,7 @@ const KNOWS = {
   system: [],
   journal: ["system"],
   credentials: ["system", "transport"],
-  transport: ["system", "credentials"],
+  transport: ["system"],
   client: ["system", "credentials", "transport"],
   upload: ["system", "journal", "client"],
   package: ["system", "journal", "client", "upload"],

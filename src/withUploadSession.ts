@@ -3,28 +3,18 @@
  *
  * @module
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
-import * as Cause from "effect/Cause"
-import { decodeParams, refuseParams } from "./client/makeOperation.ts"
-import { FabricClient } from "./FabricClient.ts"
-import { FabricError } from "./FabricError.ts"
+import { decodeParams } from "./client/makeOperation.ts"
+import type { FabricClient } from "./FabricClient.ts"
+import type { FabricError } from "./FabricError.ts"
 import { ImageStorePath } from "./ImageStorePath.ts"
 import type { JournalError } from "./journal/Journal.ts"
-import type { JournalEntry } from "./journal/JournalEntry.ts"
 import { guarded } from "./upload/guarded.ts"
-import { withHeartbeat } from "./upload/heartbeat.ts"
-import { type Broken, OpenSession, type SessionHooks } from "./upload/OpenSession.ts"
-import { Patience } from "./upload/Patience.ts"
-import { bytesIn, chunksOf, missingChunks } from "./upload/ranges.ts"
-import type { Taken } from "./upload/takeOver.ts"
-import { UploadJournal } from "./UploadJournal.ts"
+import type { SessionHooks } from "./upload/OpenSession.ts"
+import { restartOnce, transact } from "./upload/transaction.ts"
+import type { UploadJournal } from "./UploadJournal.ts"
 import type { ByteRange, SessionId } from "./UploadSession.ts"
-
-/** Times that the cluster may want the same, or more, again before that counts as failure. */
-const MOST_ROUNDS = 3
 
 /** What `use` gets to bring a file's bytes to the cluster. */
 export interface SessionWork {
@@ -43,14 +33,6 @@ export interface SessionWork {
   ) => Effect.Effect<void, FabricError | JournalError, FabricClient>
 }
 
-/** The same for chunks that are read again rather than held while a lost one may still arrive. */
-export interface ChunkWork extends SessionWork {
-  /** Sends a range. `false`: it is lost, and must not be sent again before it is settled. */
-  readonly send: OpenSession["put"]
-  /** Whether a range that was begun before, here or by a dead process, has arrived; waits until that is certain. */
-  readonly settle: OpenSession["settle"]
-}
-
 /** The file that a session brings. */
 export interface TransactionOptions {
   readonly path: string
@@ -59,30 +41,6 @@ export interface TransactionOptions {
   /** Seconds without progress after which it is given up. Default 300. */
   readonly patience?: number | undefined
 }
-
-/** A session that was taken from a dead run, none of whose chunks can arrive after `quietAt`. */
-export interface ResumedSession {
-  readonly own: Taken
-  readonly quietAt: number
-}
-
-/** What `uploadFile` adds: a session to take over, its chunks, and the story. */
-export interface TransactionExtras {
-  readonly source: string
-  /** Bytes of a chunk, asked for each new session. `undefined`: ranges are whatever `use` makes them. */
-  readonly chunkSize: () => number | undefined
-  /** A session of a run that is over, to resume. From its start on the transaction sees to its end. */
-  readonly resumed?: ResumedSession | undefined
-  readonly hooks: SessionHooks
-  /** Default: one of this session alone. */
-  readonly patience?: Patience
-  /** A session could not be brought to an end for a reason, which was the case so many `times` by now: try a new one? */
-  readonly restart: (broken: Broken, times: number) => boolean
-}
-
-/** One restart for each reason: a cluster that poisons two sessions will not take a third. */
-export const restartOnce = (broken: Broken, times: number): boolean =>
-  broken._tag !== "ChunkTooLarge" && times === 1
 
 const quiet: SessionHooks = {
   sending: () => Effect.void,
@@ -131,166 +89,3 @@ const checked = decodeParams({
     patience: Schema.optional(Schema.Positive),
   }),
 })
-
-/** {@link withUploadSession} with all that an upload of a file needs. */
-export const transact = <A, E, R>(
-  options: TransactionOptions,
-  extras: TransactionExtras,
-  use: (work: ChunkWork) => Effect.Effect<A, E, R>,
-): Effect.Effect<A, E | FabricError | JournalError, R | FabricClient | UploadJournal> => {
-  const times: Partial<Record<Broken["_tag"], number>> = {}
-  const attempt = (
-    resumed: ResumedSession | undefined,
-  ): Effect.Effect<A, E | FabricError | JournalError, R | FabricClient | UploadJournal> =>
-    Effect.flatMap(oneSession(options, extras, resumed, use), (result) => {
-      if (!("_tag" in result)) return Effect.succeed(result.value)
-      const count = times[result._tag] = (times[result._tag] ?? 0) + 1
-      return extras.restart(result, count)
-        ? Effect.suspend(() => attempt(undefined))
-        : giveUp(result, options)
-    })
-  return attempt(extras.resumed)
-}
-
-const oneSession = <A, E, R>(
-  { path, patience = 300, size }: TransactionOptions,
-  extras: TransactionExtras,
-  resumed: ResumedSession | undefined,
-  use: (work: ChunkWork) => Effect.Effect<A, E, R>,
-): Effect.Effect<
-  { readonly value: A } | Broken,
-  E | FabricError | JournalError,
-  R | FabricClient | UploadJournal
-> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const journal = yield* UploadJournal
-      const { origins } = yield* FabricClient
-      const now = yield* Clock.currentTimeMillis
-      const { hooks, source } = extras
-      const earlier = resumed && { ...resumed.own.entry, quietAt: resumed.quietAt }
-      const chunkSize = earlier?.chunkSize ?? extras.chunkSize()
-      const fresh: JournalEntry = {
-        sessionId: crypto.randomUUID() as SessionId,
-        endpoints: origins,
-        path,
-        size,
-        chunkSize: chunkSize ?? size,
-        source,
-        owner: journal.owner,
-        state: "open",
-        hashes: {},
-        quietAt: 0,
-        touched: now,
-      }
-      if (resumed === undefined) yield* journal.create(fresh)
-      else {
-        yield* journal.update(resumed.own.entry.sessionId, { quietAt: resumed.quietAt })
-        resumed.own.handled = true
-      }
-      const session = new OpenSession(
-        earlier ?? fresh,
-        earlier !== undefined,
-        journal,
-        extras.patience ?? new Patience(patience * 1000, now, hooks.retried),
-        hooks,
-      )
-      const exit = yield* Effect.exit(
-        restore(rounds(session, chunkSize === undefined ? undefined : chunksOf(size, chunkSize), use)),
-      )
-      const ended = yield* Effect.exit(Effect.ensuring(session.end, journal.leave(session.sessionId)))
-      if (Exit.isSuccess(ended)) {
-        return session.broken !== undefined && Exit.isFailure(exit) ? session.broken : yield* exit
-      }
-      // A stream drops what is attached to an error, so it is logged too.
-      yield* Effect.logWarning(
-        `Upload session ${session.sessionId} could not be deleted; the next run does it`,
-        ended.cause,
-      )
-      if (Exit.isFailure(exit)) return yield* Effect.failCause(Cause.sequential(exit.cause, ended.cause))
-      return exit.value
-    })
-  )
-
-/** Sends, looks what is missing, sends that, and commits when nothing is. */
-const rounds = <A, E, R>(
-  session: OpenSession,
-  chunks: ReadonlyArray<ByteRange> | undefined,
-  use: (work: ChunkWork) => Effect.Effect<A, E, R>,
-): Effect.Effect<{ readonly value: A } | Broken, E | FabricError | JournalError, R | FabricClient> =>
-  Effect.gen(function* () {
-    let missing = yield* session.expected
-    let least = Infinity
-    let idle = 0
-    for (;;) {
-      if (chunks !== undefined && missingChunks(chunks, missing) === undefined) return { _tag: "OffGrid" }
-      let sent = false
-      const send: OpenSession["put"] = (range, bytes, hash) =>
-        Effect.suspend(() => {
-          sent = true
-          return session.put(range, bytes, hash)
-        })
-      const settle: OpenSession["settle"] = (range) =>
-        Effect.suspend(() => {
-          sent = true
-          return session.settle(range)
-        })
-      const put: SessionWork["put"] = (range, bytes, hash = "") =>
-        Effect.flatMap(
-          send(range, bytes, hash),
-          (arrived) =>
-            arrived
-              ? Effect.void
-              : Effect.flatMap(settle(range), (late) => late ? Effect.void : put(range, bytes, hash)),
-        )
-      const value = yield* withHeartbeat(
-        session.touch,
-        use({ sessionId: session.sessionId, missing, put, send, settle }),
-      )
-      const wanted = missing
-      missing = yield* session.expected
-      // Where nothing was wanted, what is missing by now was lost.
-      if (!sent && wanted.length > 0 && missing.length > 0) return yield* unsent(session.path, wanted)
-      if (missing.length === 0) {
-        const outcome = yield* session.commit
-        if (outcome === "committed") return { value }
-        if (outcome !== "refill") return outcome
-        missing = yield* session.expected
-      }
-      const bytes = bytesIn(missing)
-      idle = bytes < least ? 0 : idle + 1
-      least = Math.min(least, bytes)
-      if (idle >= MOST_ROUNDS) return { _tag: "Poisoned", refusal: undefined }
-    }
-  })
-
-/** More rounds would not change it. */
-const unsent = (path: string, missing: ReadonlyArray<ByteRange>) =>
-  refuseParams(
-    { name: "UploadFileChunk", action: `upload ${path}` },
-    "use",
-    `it ended without having sent ${
-      missing.map(({ first, last }) => `bytes ${first} to ${last}`).join(", ")
-    }`,
-  )
-
-/** What remains to be said when a new session does not help either. */
-const giveUp = (
-  broken: Broken,
-  { path, size }: TransactionOptions,
-): Effect.Effect<never, FabricError, FabricClient> => {
-  if ("error" in broken) return broken.error
-  const detail = `the cluster took all ${size} bytes twice and did not make a file of them; ` +
-    "is its disk full? See the space that is left with getInfo, or image-store info"
-  const refused = broken._tag === "Poisoned" && broken.refusal?.reason._tag === "Rejected"
-    ? broken.refusal.reason
-    : undefined
-  return Effect.flatMap(FabricClient, ({ endpoint }) =>
-    new FabricError({
-      operation: "CommitImageStoreUploadSession",
-      action: `commit ${path}`,
-      endpoint: endpoint(),
-      attempts: 2,
-      reason: refused === undefined ? { _tag: "Malformed", status: 200, detail } : { ...refused, detail },
-    }))
-}

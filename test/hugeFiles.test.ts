@@ -24,7 +24,7 @@ import type { SessionHooks } from "../src/upload/OpenSession.ts"
 import { Patience } from "../src/upload/Patience.ts"
 import { chunksOf, sizeOf } from "../src/upload/ranges.ts"
 import { findResumable } from "../src/upload/resumeSession.ts"
-import { transact } from "../src/withUploadSession.ts"
+import { transact } from "../src/upload/transaction.ts"
 import { cluster, S } from "./support/cluster.ts"
 import { rangeStore } from "./support/rangeStore.ts"
 
@@ -201,10 +201,10 @@ describe("a huge file", () => {
             patience,
             restart: () => false,
           },
-          ({ missing, put }) =>
+          ({ missing, send }) =>
             Effect.forEach(
               chunks.filter(({ first }) => missing.some((gap) => gap.first <= first && first <= gap.last)),
-              (range) => put(range, piece.subarray(0, sizeOf(range))),
+              (range) => send(range, piece.subarray(0, sizeOf(range)), ""),
               { discard: true },
             ),
         )

@@ -8,7 +8,7 @@ import { createPrivateKey, generateKeyPairSync, X509Certificate } from "node:cry
 import type * as Net from "node:net"
 import * as Tls from "node:tls"
 import { ClusterHttpClient, deleteUploadSession, FabricClient, FabricConfig, putFile } from "../mod.ts"
-import { trustOf } from "../src/credentials/trust.ts"
+import { trustOf } from "../src/transport/trust.ts"
 import { type Certificate, certificate } from "./support/certificates.ts"
 import { failure, S } from "./support/cluster.ts"
 import { reply, type Served, serveInTurn, serveServer, talk } from "./support/sockets.ts"

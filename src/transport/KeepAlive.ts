@@ -9,7 +9,7 @@ import type * as Http from "node:http"
 import * as Net from "node:net"
 import * as Timers from "node:timers"
 import * as Tls from "node:tls"
-import type { Trust } from "../credentials/trust.ts"
+import type { Trust } from "./trust.ts"
 
 /**
  * Milliseconds after which an idle connection is closed, at the latest: load balancers forget it in silence after 4

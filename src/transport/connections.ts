@@ -6,10 +6,10 @@
 import * as Http from "node:http"
 import * as Https from "node:https"
 import * as Tls from "node:tls"
-import { byAuthority, shownBy, type Trust } from "../credentials/trust.ts"
 import { type Body, bodySize, type Outgoing } from "./Exchange.ts"
 import { KeepAlive } from "./KeepAlive.ts"
 import { BAD_ANSWER, NoAnswer, TLS_WANTED, UNSIGNED } from "./NoAnswer.ts"
+import { byAuthority, shownBy, type Trust } from "./trust.ts"
 
 /** Bytes of a body written at a time: few enough that several bodies at once on a slow line still show progress. */
 const LEAST_PIECE = 256 * 1024

@@ -189,49 +189,59 @@ export class OpenSession {
   }
 
   /** Commits what is complete. */
-  readonly commit: Effect.Effect<CommitOutcome, FabricError | JournalError, FabricClient> = Effect.suspend(
-    () => {
-      const { path, size } = this.#entry
+  readonly commit: Effect.Effect<CommitOutcome, FabricError | JournalError, FabricClient> = Effect.gen(
+    this,
+    function* () {
       const asked = this.#asked
-      const before = asked
-        ? Effect.succeed(this.#before)
-        : Effect.map(this.#patience.persist(findFile(path)), (file) =>
-          Option.getOrUndefined(Option.map(file, ({ version }) => version)))
-      return Effect.flatMap(before, (before) =>
-        this.#journal.update(this.sessionId, {
-          state: "committing",
-          ...(before === undefined ? {} : { before }),
-        }).pipe(
-          Effect.tap(() =>
-            Effect.sync(() => {
-              this.#asked = true
-              this.#before = before
-            })
-          ),
-          Effect.zipRight(this.#hooks.committing),
-          Effect.zipRight(this.#patience.progress),
-          Effect.zipRight(Effect.flatMap(Clock.currentTimeMillis, (now) =>
-            settleCommit({
-              sessionId: this.sessionId,
-              path,
-              size,
-              before,
-              asked,
-              // A join takes its time, and may have to be asked for again.
-              patience: new Patience(this.#patience.limit + 2 * commitTimeout(size) * 1000, now),
-              repeats: this.touch,
-              unanswered: () => this.#mayCommit = true,
-            }))),
-          Effect.tapError((error) =>
-            Effect.sync(() => {
-              this.#unsettled = error._tag === "FabricError" && (error.isRetryable || this.#mayCommit)
-              if (this.#unsettled) this.#hooks.unsettled()
-            })
-          ),
-          Effect.uninterruptible,
-        ))
+      const before = asked ? this.#before : yield* this.#version
+      return yield* Effect.uninterruptible(this.#commitOver(before, asked))
     },
   )
+
+  /** The file's version by now, as its folder lists it. */
+  get #version(): Effect.Effect<string | undefined, FabricError, FabricClient> {
+    return Effect.map(
+      this.#patience.persist(findFile(this.#entry.path)),
+      (file) => Option.getOrUndefined(Option.map(file, ({ version }) => version)),
+    )
+  }
+
+  /** Commits in place of the version `before`. `asked`: a commit of this session may have worked already. */
+  #commitOver(
+    before: string | undefined,
+    asked: boolean,
+  ): Effect.Effect<CommitOutcome, FabricError | JournalError, FabricClient> {
+    const { path, size } = this.#entry
+    return Effect.gen(this, function* () {
+      yield* this.#journal.update(this.sessionId, {
+        state: "committing",
+        ...(before === undefined ? {} : { before }),
+      })
+      this.#asked = true
+      this.#before = before
+      yield* this.#hooks.committing
+      yield* this.#patience.progress
+      return yield* settleCommit({
+        sessionId: this.sessionId,
+        path,
+        size,
+        before,
+        asked,
+        // A join takes its time, and may have to be asked for again.
+        patience: new Patience(
+          this.#patience.limit + 2 * commitTimeout(size) * 1000,
+          yield* Clock.currentTimeMillis,
+        ),
+        repeats: this.touch,
+        unanswered: () => this.#mayCommit = true,
+      })
+    }).pipe(Effect.tapError((error) =>
+      Effect.sync(() => {
+        this.#unsettled = error._tag === "FabricError" && (error.isRetryable || this.#mayCommit)
+        if (this.#unsettled) this.#hooks.unsettled()
+      })
+    ))
+  }
 
   /**
    * Ends the session: deletes it, and again when a lost chunk can no longer bring it back. Only then its record goes.

@@ -9,7 +9,9 @@ import * as FiberSet from "effect/FiberSet"
 import * as Scope from "effect/Scope"
 import type { FabricError } from "../FabricError.ts"
 import type { JournalError } from "../journal/Journal.ts"
-import type { ChunkWork, SessionWork } from "../withUploadSession.ts"
+import type { ByteRange } from "../UploadSession.ts"
+import type { SessionWork } from "../withUploadSession.ts"
+import type { ChunkWork } from "./transaction.ts"
 
 /**
  * Callers may give up a range and try it again, or leave one under way: it is not sent again without a look, and a
@@ -20,19 +22,20 @@ export const guarded = <A, E, R>(
 ): (work: ChunkWork) => Effect.Effect<A, E, R> => {
   /** Ranges that were begun, and are not known to have arrived, by session: one sends them at a time. */
   const doubtful = new Map<string, Effect.Semaphore>()
-  return ({ missing, put, sessionId, settle }: ChunkWork) => {
-    const once: SessionWork["put"] = (range, bytes, hash) =>
+  return ({ missing, send, sessionId, settle }: ChunkWork) => {
+    type Chunk = readonly [range: ByteRange, bytes: Uint8Array, hash: string]
+    const bring = (...chunk: Chunk): ReturnType<SessionWork["put"]> =>
+      Effect.flatMap(send(...chunk), (arrived) => arrived ? Effect.void : bringAgain(...chunk))
+    const bringAgain = (...chunk: Chunk): ReturnType<SessionWork["put"]> =>
+      Effect.flatMap(settle(chunk[0]), (arrived) => arrived ? Effect.void : bring(...chunk))
+    const once: SessionWork["put"] = (range, bytes, hash = "") =>
       Effect.suspend(() => {
         const key = `${sessionId} ${range.first}`
         const begun = doubtful.get(key)
         const turns = begun ?? Effect.unsafeMakeSemaphore(1)
-        const send = Effect.tap(put(range, bytes, hash), () => void doubtful.delete(key))
         doubtful.set(key, turns)
-        return turns.withPermits(1)(
-          begun === undefined
-            ? send
-            : Effect.flatMap(settle(range), (arrived) => arrived ? Effect.void : send),
-        )
+        const brought = begun === undefined ? bring(range, bytes, hash) : bringAgain(range, bytes, hash)
+        return turns.withPermits(1)(Effect.tap(brought, () => void doubtful.delete(key)))
       })
     const round = (underWay: FiberSet.FiberSet<void, FabricError | JournalError>) =>
       Effect.zipLeft(

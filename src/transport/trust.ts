@@ -10,7 +10,7 @@
 import * as Option from "effect/Option"
 import * as Tls from "node:tls"
 import type { FabricConfig } from "../FabricConfig.ts"
-import { NOT_PINNED, WRONG_NAME } from "../transport/NoAnswer.ts"
+import { NOT_PINNED, WRONG_NAME } from "./NoAnswer.ts"
 
 /** What is trusted on a new connection over TLS. */
 export interface Trust {
