@@ -13,6 +13,7 @@ import { PackageError } from "../PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "../PackageEvent.ts"
 import type { FileJournal } from "../upload/FileJournal.ts"
 import { uploadInSlots } from "../upload/FileUpload.ts"
+import { forEachAwaited } from "../upload/forEachAwaited.ts"
 import { arrivesUntil, latestArrival } from "../upload/lateArrival.ts"
 import { Patience } from "../upload/Patience.ts"
 import type { Slots } from "../upload/Slots.ts"
@@ -127,10 +128,7 @@ export class PackageUpload {
 
       yield* this.#files((name) => journal.fileOf(name), (name) => journal.isLate(name))
       for (const level of levelsOf(folders.filter((name) => name !== ""))) {
-        yield* Effect.forEach(level, (name) => this.#putMarker(name), {
-          concurrency: this.#concurrency,
-          discard: true,
-        })
+        yield* forEachAwaited(level, this.#concurrency, (name) => this.#putMarker(name))
       }
       yield* journal.announce(this.#slots.quietAt)
       yield* waitUntil(journal.quietAt, this.#waiting)
@@ -198,10 +196,10 @@ export class PackageUpload {
     isLate: (name: string) => boolean,
   ): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
     const { files } = this.#plan
-    return Effect.forEach(
+    return forEachAwaited(
       [...files.filter(({ name }) => !isLate(name)), ...files.filter(({ name }) => isLate(name))],
+      this.#concurrency + AHEAD,
       (file) => this.#file(file, journalOf(file.name)),
-      { concurrency: this.#concurrency + AHEAD, discard: true },
     )
   }
 
@@ -288,10 +286,11 @@ export class PackageUpload {
 
   #remove(names: ReadonlyArray<string>): Effect.Effect<void, FabricError, FabricClient> {
     return Effect.zipRight(
-      Effect.forEach(rootsOf(this.#plan, names, this.keyOf), (name) => this.delete(name), {
-        concurrency: this.#concurrency,
-        discard: true,
-      }),
+      forEachAwaited(
+        rootsOf(this.#plan, names, this.keyOf),
+        this.#concurrency,
+        (name) => this.delete(name),
+      ),
       Effect.sync(() => names.forEach((name) => this.#removed.add(name))),
     )
   }

@@ -28,6 +28,7 @@ import type { ByteRange } from "../UploadSession.ts"
 import type { Emit } from "./eventStream.ts"
 import type { FileJournal } from "./FileJournal.ts"
 import { FileProgress } from "./FileProgress.ts"
+import { forEachAwaited } from "./forEachAwaited.ts"
 import { hashOfChunks } from "./Hasher.ts"
 import { latestArrival } from "./lateArrival.ts"
 import type { Broken, SessionHooks } from "./OpenSession.ts"
@@ -350,13 +351,10 @@ class FileUpload {
     const begun = (range: ByteRange) => earlier?.hashes[range.first] !== undefined
     this.#progress.arrived = this.#source.size - bytesIn(wanted)
     return Effect.zipRight(
-      Effect.forEach(
+      forEachAwaited(
         [...wanted.filter((range) => !begun(range)), ...wanted.filter(begun)],
+        LOST * (this.#options.concurrency ?? uploadDefaults.concurrency),
         (range) => this.#sendChunk(work, range, begun(range)),
-        {
-          concurrency: LOST * (this.#options.concurrency ?? uploadDefaults.concurrency),
-          discard: true,
-        },
       ),
       this.#source.check,
     )

@@ -14,6 +14,7 @@ import type { JournalEntry } from "../journal/JournalEntry.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { getUploadSession } from "../uploadSessions.ts"
 import { leftSessions } from "./deadRuns.ts"
+import { forEachAwaited } from "./forEachAwaited.ts"
 import { quietAfter } from "./heartbeat.ts"
 import { latestArrival } from "./lateArrival.ts"
 import { endSession } from "./OpenSession.ts"
@@ -112,6 +113,9 @@ export const endTaken = (
     yield* journal.remove(entry.sessionId)
   })
 
+/** Sessions that are ended at once. */
+const CONCURRENCY = 4
+
 /** Ends what dead runs left of this cluster, as far as it `belongs` here and nobody else is at it. */
 export const endLeft = (
   belongs: (entry: JournalEntry) => boolean,
@@ -119,12 +123,10 @@ export const endLeft = (
 ): Effect.Effect<void, FabricError | JournalError, FabricClient | UploadJournal> =>
   Effect.flatMap(
     leftSessions(belongs),
-    Effect.forEach(
-      (entry) =>
+    (left) =>
+      forEachAwaited(left, CONCURRENCY, (entry) =>
         Effect.scoped(Effect.flatMap(
           takeOver(entry),
           Option.match({ onNone: () => Effect.void, onSome: (own) => endTaken(own, waiting) }),
-        )),
-      { discard: true, concurrency: 4 },
-    ),
+        ))),
   )
