@@ -18,6 +18,7 @@ import type { ByteRange, SessionId } from "./UploadSession.ts"
 
 /** What `use` gets to bring a file's bytes to the cluster. */
 export interface SessionWork {
+  /** The session's own. Chunks may go by `putChunk` too, but all of them have to be over when `use` is. */
   readonly sessionId: SessionId
   /** What the cluster still expects, ascending. */
   readonly missing: ReadonlyArray<ByteRange>

@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import { FabricError, putFile, UploadJournal, withUploadSession } from "../mod.ts"
+import { FabricError, putChunk, putFile, UploadJournal, withUploadSession } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
 import type { SessionWork } from "../src/withUploadSession.ts"
 import { clusterWith, requests, requestsOf } from "./support/cluster.ts"
@@ -105,6 +105,34 @@ describe("withUploadSession", () => {
       assert.deepStrictEqual(yield* asked, [])
       yield* nothingLeft
     })))
+
+  for (
+    const [how, first, ends] of [
+      ["sends all by itself", 10, Effect.void],
+      ["sends a part by itself, and nothing else", 5, Effect.void],
+      ["fails after it has sent by itself", 5, Effect.fail("no")],
+      ["is interrupted after it has sent by itself", 5, Effect.interrupt],
+    ] as const
+  ) {
+    it.effect(`ends a session whose id use has taken, where it ${how}`, () =>
+      run(Effect.gen(function* () {
+        const exit = yield* Effect.exit(
+          withUploadSession({ path: "App/a.bin", size: 10 }, ({ sessionId }) =>
+            Effect.zipRight(
+              putChunk({
+                path: "App/a.bin",
+                sessionId,
+                range: { first: 0, last: first - 1 },
+                size: 10,
+                bytes: new Uint8Array(first),
+              }),
+              ends,
+            )),
+        )
+        assert.strictEqual(Exit.isSuccess(exit), first === 10)
+        yield* nothingLeft
+      })))
+  }
 
   it.effect("refuses what cannot work before anything is sent", () =>
     run(Effect.gen(function* () {

@@ -102,6 +102,11 @@ export class OpenSession {
     )
   }
 
+  /** Somebody else gets the id, and may send chunks under it by the operations themselves. */
+  handOut(): void {
+    this.#begun = true
+  }
+
   /** Records that the run is at work on it at this moment. */
   get touch(): Effect.Effect<void, JournalError> {
     return this.#journal.update(this.sessionId, {})

@@ -22,7 +22,7 @@ export const guarded = <A, E, R>(
 ): (work: ChunkWork) => Effect.Effect<A, E, R> => {
   /** Ranges that were begun, and are not known to have arrived, by session: one sends them at a time. */
   const doubtful = new Map<string, Effect.Semaphore>()
-  return ({ missing, send, sessionId, settle }: ChunkWork) => {
+  return ({ handOut, missing, send, sessionId, settle }: ChunkWork) => {
     type Chunk = readonly [range: ByteRange, bytes: Uint8Array, hash: string]
     const bring = (...chunk: Chunk): ReturnType<SessionWork["put"]> =>
       Effect.flatMap(send(...chunk), (arrived) => arrived ? Effect.void : bringAgain(...chunk))
@@ -40,7 +40,10 @@ export const guarded = <A, E, R>(
     const round = (underWay: FiberSet.FiberSet<void, FabricError | JournalError>) =>
       Effect.zipLeft(
         use({
-          sessionId,
+          get sessionId() {
+            handOut()
+            return sessionId
+          },
           missing,
           put: (...chunk) =>
             Effect.flatMap(

@@ -29,6 +29,8 @@ const MOST_ROUNDS = 3
 export interface ChunkWork extends Pick<SessionWork, "sessionId" | "missing"> {
   /** Sends a range. `false`: it is lost, and must not be sent again before it is settled. */
   readonly send: OpenSession["put"]
+  /** The id goes to somebody who may use it. */
+  readonly handOut: () => void
   /** Whether a range that was begun before, here or by a dead process, has arrived; waits until that is certain. */
   readonly settle: OpenSession["settle"]
 }
@@ -162,7 +164,7 @@ const rounds = <A, E, R>(
         })
       const value = yield* withHeartbeat(
         session.touch,
-        use({ sessionId: session.sessionId, missing, send, settle }),
+        use({ sessionId: session.sessionId, missing, send, settle, handOut: () => session.handOut() }),
       )
       const wanted = missing
       missing = yield* session.expected
