@@ -57,8 +57,8 @@ export const withRollBack = <A, E>(
     const now = yield* Clock.currentTimeMillis
     emit({ _tag: "PackageRemoving", path, quietAt: new Date(Math.max(now, upload.quietAt)) })
     yield* removeOnce
-    // A file whose answer was lost may still arrive: then it has to go again.
-    if (upload.quietAt <= (yield* Clock.currentTimeMillis)) return
+    // A file whose answer was lost may still arrive, or did so behind the deletion: then it has to go again.
+    if (upload.quietAt <= now) return
     yield* waitUntil(upload.quietAt)
     yield* removeOnce
   })

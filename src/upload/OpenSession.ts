@@ -307,8 +307,10 @@ export const endSession = (
           ),
         ),
       ))
+    // What comes before the deletion goes with it, what comes before its answer need not.
+    const now = yield* Clock.currentTimeMillis
     yield* remove
-    if (quietAt <= (yield* Clock.currentTimeMillis)) return
+    if (quietAt <= now) return
     yield* waitUntil(quietAt)
     yield* remove
   })

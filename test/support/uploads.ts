@@ -1,4 +1,5 @@
 /** Uploads in virtual time, each to a cluster and with a journal of its own. */
+import type * as HttpClient from "@effect/platform/HttpClient"
 import { assert } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -8,7 +9,7 @@ import { Emulator, type EmulatorOptions } from "../../src/emulator/mod.ts"
 import { clusterWith } from "./cluster.ts"
 import { inVirtualTime } from "./virtualTime.ts"
 
-export type Env = Emulator | FabricClient | UploadJournal | Scope.Scope
+export type Env = Emulator | FabricClient | HttpClient.HttpClient | UploadJournal | Scope.Scope
 
 export const run = <A, E>(
   program: Effect.Effect<A, E, Env>,
