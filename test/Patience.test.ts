@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as fc from "effect/FastCheck"
-import * as TestClock from "effect/TestClock"
 import { Emulator } from "../src/emulator/mod.ts"
 import type { FabricClient } from "../src/FabricClient.ts"
 import { FabricError, type FabricErrorReason } from "../src/FabricError.ts"
@@ -39,7 +38,7 @@ const tries = (limit: number, error: FabricError) =>
       seconds.push((now - begun) / 1000)
       return error
     })
-    const last = yield* Effect.flip(new Patience(limit * 1000, begun).persist(failing))
+    const last = yield* Effect.flip(new Patience(limit * 1000).persist(failing))
     assert.strictEqual(last, error)
     return seconds
   }))
@@ -56,10 +55,12 @@ describe("patience", () => {
   it.effect("begins anew with each progress", () =>
     run(Effect.gen(function* () {
       const begun = yield* Clock.currentTimeMillis
-      const patience = new Patience(20_000, begun)
+      const patience = new Patience(20_000)
       let left = 5
       yield* patience.persist(
-        Effect.suspend(() => --left > 0 ? Effect.zipRight(patience.progress, busy()) : Effect.void).pipe(
+        Effect.suspend(() =>
+          --left > 0 ? Effect.zipRight(Effect.sync(() => patience.note()), busy()) : Effect.void
+        ).pipe(
           Effect.delay("15 seconds"),
         ),
       )
@@ -93,20 +94,46 @@ describe("patience", () => {
     }))
 })
 
+describe("a pause", () => {
+  it.effect("in which nothing is tried does not count", () =>
+    run(Effect.gen(function* () {
+      yield* Effect.sleep("10 minutes")
+      const patience = new Patience(60_000)
+      for (const _ of [1, 2, 3]) {
+        let failures = 2
+        yield* patience.persist(Effect.suspend(() => failures-- > 0 ? busy() : Effect.void))
+        yield* Effect.sleep("10 minutes")
+      }
+    })))
+
+  it.effect("of what was tried counts, though something else succeeds meanwhile at once", () =>
+    run(Effect.gen(function* () {
+      const patience = new Patience(60_000)
+      yield* patience.wait(0, busy())
+      yield* Effect.sleep("70 seconds")
+      yield* patience.persist(Effect.void)
+      assert.strictEqual((yield* Effect.flip(patience.wait(1, busy()))).message, busy().message)
+    })))
+
+  it.effect("does not last for ever where the clock is set back", () =>
+    run(Effect.gen(function* () {
+      const begun = yield* Clock.currentTimeMillis
+      const patience = new Patience(60_000, undefined, { failing: begun + 3_600_000 })
+      yield* Effect.flip(patience.persist(busy()))
+      assert.isAtMost((yield* Clock.currentTimeMillis) - begun, 70_000)
+    })))
+})
+
 describe("patience of several", () => {
-  it.effect("lasts from when any of them got further, a byte or a chunk", () =>
-    Effect.gen(function* () {
-      const pulse = { last: 0 }
-      const [one, other] = [
-        new Patience(60_000, 0, undefined, pulse),
-        new Patience(60_000, 0, undefined, pulse),
-      ]
+  it.effect("lasts from the first failure since any of them got further", () =>
+    run(Effect.gen(function* () {
+      const pulse = { failing: undefined }
+      const [one, other] = [new Patience(60_000, undefined, pulse), new Patience(60_000, undefined, pulse)]
       const error = errorOf({ _tag: "TimedOut", seconds: 65 })
-      yield* TestClock.adjust("70 seconds")
-      assert.strictEqual(yield* Effect.flip(one.wait(0, error)), error)
-      other.note(50_000)
-      const waiting = yield* Effect.fork(one.wait(0, error))
-      yield* TestClock.adjust("1 second")
-      yield* waiting
-    }))
+      yield* one.wait(0, error)
+      yield* Effect.sleep("70 seconds")
+      assert.strictEqual(yield* Effect.flip(other.wait(0, error)), error)
+      other.note()
+      yield* one.wait(0, error)
+    })))
 })

@@ -177,7 +177,7 @@ describe("a huge file", () => {
     it.effect("is resumed where it lacks something, and nowhere else", () => {
       const { journal, store } = left(() => {}, String)
       const piece = new Uint8Array(CHUNK)
-      const patience = new Patience(60_000, 0)
+      const patience = new Patience(60_000)
       return Effect.gen(function* () {
         const found = yield* findResumable({
           path: "App/a.bin",

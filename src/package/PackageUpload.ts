@@ -325,10 +325,7 @@ export class PackageUpload {
     request: Effect.Effect<A, FabricError, FabricClient>,
   ): Effect.Effect<A, FabricError, FabricClient> {
     const patience = (this.#options.patience ?? uploadDefaults.patience) * 1000
-    return Effect.flatMap(
-      Clock.currentTimeMillis,
-      (now) => new Patience(patience, now).persist(request),
-    )
+    return new Patience(patience).persist(request)
   }
 
   #foreign(strays: ReadonlyArray<string>): PackageError {

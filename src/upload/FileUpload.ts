@@ -133,14 +133,11 @@ class FileUpload {
       clock,
     )
     this.#chunkSize = Math.min(options.chunkSize ?? uploadDefaults.chunkSize, slots.largest)
-    const now = clock.unsafeCurrentTimeMillis()
     this.#patience = new Patience(
       (options.patience ?? uploadDefaults.patience) * 1000,
-      now,
       (error) => this.#retried(error),
       slots.pulse,
     )
-    this.#patience.note(now)
   }
 
   get run(): Effect.Effect<void, UploadError, Env> {
@@ -238,7 +235,7 @@ class FileUpload {
   }
 
   #sendBytes(bytes: Uint8Array): Effect.Effect<void, FabricError, FabricClient> {
-    const send = () => Effect.zipRight(this.#patience.progress, this.#patience.persist(this.#put(bytes)))
+    const send = () => this.#patience.persist(this.#put(bytes))
     if (this.#journal === undefined) return send()
     this.#usedChunkSize = Math.max(this.#chunkSize, bytes.length)
     return Effect.flatMap(this.#slots.hasher.sha256(bytes), (hash) => {
@@ -251,12 +248,18 @@ class FileUpload {
   #sendPieces(buffer: Uint8Array): Effect.Effect<void, FabricError | SourceError, FabricClient> {
     /** A source that fails is not an unreachable cluster. */
     let failed: SourceError | undefined
+    let furthest = 0
     const pieces = Stream.mapEffect(
       Stream.fromIterable(chunksOf(this.#source.size, this.#chunkSize)),
       (range) =>
         this.#source.read(range, buffer).pipe(
-          Effect.tap(() => this.#patience.progress),
           Effect.tap((bytes) => this.#journal === undefined ? Effect.void : this.#see(range, bytes)),
+          Effect.tap(() => {
+            // A repeat gets further only where no attempt before it came.
+            if (range.last < furthest) return
+            furthest = range.last + 1
+            this.#patience.note()
+          }),
           Effect.tapError((error) => Effect.sync(() => failed = error)),
         ),
     )
@@ -280,10 +283,13 @@ class FileUpload {
         this.#progress.send(0, size)
         const put = putFileOnce(this.#path, body, timeout, {
           out: (bytes) => size <= WORTH_TELLING ? undefined : this.#progress.goOut(0, bytes),
-          over: (reason) =>
-            reason === undefined
-              ? this.#slots.succeeded()
-              : this.#slots.failed(reason, this.#clock.unsafeCurrentTimeMillis(), timeout),
+          over: (reason) => {
+            if (reason !== undefined) {
+              return this.#slots.failed(reason, this.#clock.unsafeCurrentTimeMillis(), timeout)
+            }
+            this.#slots.succeeded()
+            this.#patience.note()
+          },
         })
         if (this.#puts++ === 0 || this.#journal === undefined) return put
         const until = latestArrival(timeout, this.#clock.unsafeCurrentTimeMillis())
@@ -367,8 +373,8 @@ class FileUpload {
       Effect.gen(this, function* () {
         const bytes = yield* this.#source.read(range, buffer)
         const hash = yield* this.#see(range, bytes)
-        // That its turn has come is progress, that it comes again is not.
-        if (!again) yield* this.#patience.progress
+        // That the source has given it is progress, that it gives it again is not.
+        if (!again) this.#patience.note()
         again = true
         return yield* work.send(range, bytes, hash)
       }))

@@ -65,6 +65,8 @@ export class OpenSession {
   #begun: boolean
   /** No chunk that was sent can arrive after this time. */
   #quietAt: number
+  /** Bytes of a range that were out by any attempt, by its first. */
+  readonly #furthest = new Map<number, number>()
   /** A commit was asked for and may be running, for all that is known. */
   #mayCommit = false
   /** What became of the commit cannot be told: then the session is not deleted. */
@@ -127,18 +129,19 @@ export class OpenSession {
     const send = Effect.flatMap(
       secondsLeft(CHUNK_TIMEOUT),
       (timeout) =>
-        Effect.clockWith((clock) =>
-          Effect.either(putChunkOnce(
+        Effect.clockWith((clock) => {
+          let gone = 0
+          return Effect.either(putChunkOnce(
             { path, sessionId: this.sessionId, range, size, bytes, timeout },
             {
               out: (bytes) => {
-                this.#patience.note(clock.unsafeCurrentTimeMillis())
+                this.#goneOut(range, gone += bytes)
                 this.#hooks.out(range, bytes)
               },
               over: (reason) => this.#noteUnanswered(reason, timeout, clock.unsafeCurrentTimeMillis()),
             },
           ))
-        ),
+        }),
     )
 
     const attempt = (
@@ -225,7 +228,7 @@ export class OpenSession {
       this.#asked = true
       this.#before = before
       yield* this.#hooks.committing
-      yield* this.#patience.progress
+      this.#patience.note()
       return yield* settleCommit({
         sessionId: this.sessionId,
         path,
@@ -233,10 +236,7 @@ export class OpenSession {
         before,
         asked,
         // A join takes its time, and may have to be asked for again.
-        patience: new Patience(
-          this.#patience.limit + 2 * commitTimeout(size) * 1000,
-          yield* Clock.currentTimeMillis,
-        ),
+        patience: new Patience(this.#patience.limit + 2 * commitTimeout(size) * 1000),
         repeats: this.touch,
         unanswered: () => this.#mayCommit = true,
       })
@@ -263,7 +263,8 @@ export class OpenSession {
   })
 
   #arrived(range: ByteRange): Effect.Effect<true> {
-    return Effect.as(Effect.zipRight(this.#patience.progress, this.#hooks.arrived(range)), true)
+    this.#patience.note()
+    return Effect.as(this.#hooks.arrived(range), true)
   }
 
   #break(broken: Extract<Broken, { readonly error: FabricError }>): Effect.Effect<never, FabricError> {
@@ -282,6 +283,13 @@ export class OpenSession {
     )
   }
 
+  /** So many bytes of a range are out by an attempt: it gets further only where no attempt before it came. */
+  #goneOut({ first }: ByteRange, bytes: number): void {
+    if (bytes <= (this.#furthest.get(first) ?? 0)) return
+    this.#furthest.set(first, bytes)
+    this.#patience.note()
+  }
+
   /** An attempt to send a chunk failed now. */
   #noteUnanswered(reason: FabricErrorReason | undefined, timeout: number, now: number): void {
     if (reason !== undefined) this.#quietAt = Math.max(this.#quietAt, arrivesUntil(reason, timeout, now))
@@ -298,15 +306,14 @@ export const endSession = (
   quietAt: number,
 ): Effect.Effect<void, FabricError, FabricClient> =>
   Effect.gen(function* () {
-    const remove = Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      new Patience(END_PATIENCE, now).persist(
-        deleteUploadSession({ sessionId, timeout: END_TIMEOUT }).pipe(
-          Effect.catchIf(
-            (error) => error.isNotFound || error.reason._tag === "SessionsUnsupported",
-            () => Effect.void,
-          ),
+    const remove = new Patience(END_PATIENCE).persist(
+      deleteUploadSession({ sessionId, timeout: END_TIMEOUT }).pipe(
+        Effect.catchIf(
+          (error) => error.isNotFound || error.reason._tag === "SessionsUnsupported",
+          () => Effect.void,
         ),
-      ))
+      ),
+    )
     // What comes before the deletion goes with it, what comes before its answer need not.
     const now = yield* Clock.currentTimeMillis
     yield* remove

@@ -19,24 +19,23 @@ export const sentOnce = <A, E, R>(
 ): Effect.Effect<A, E, Exclude<R, FabricClient> | FabricClient> =>
   Effect.flatMap(FabricClient, ({ once }) => Effect.provideService(program, FabricClient, once))
 
-/** When something got further last, in milliseconds since 1970: one for all that belongs together. */
+/** Since when nothing got further, in milliseconds since 1970, though it was tried: one for all that belongs together. */
 export interface Pulse {
-  last: number
+  failing: number | undefined
 }
 
-/** The time that something may take without getting further. */
+/** The time that something may fail without getting further. Pauses in which nothing is tried do not count. */
 export class Patience {
   /** Milliseconds. */
   readonly limit: number
   readonly #retried: (error: FabricError) => Effect.Effect<void>
   readonly #pulse: Pulse
 
-  /** `limit` and `now` are milliseconds. `retried` hears of what {@link Patience.persist} repeats. */
+  /** `limit` is in milliseconds. `retried` hears of what {@link Patience.persist} repeats. */
   constructor(
     limit: number,
-    now: number,
     retried: (error: FabricError) => Effect.Effect<void> = () => Effect.void,
-    pulse: Pulse = { last: now },
+    pulse: Pulse = { failing: undefined },
   ) {
     this.limit = limit
     this.#pulse = pulse
@@ -44,13 +43,8 @@ export class Patience {
   }
 
   /** Something got further. */
-  readonly progress: Effect.Effect<void> = Effect.clockWith((clock) =>
-    Effect.sync(() => this.note(clock.unsafeCurrentTimeMillis()))
-  )
-
-  /** Something got further at that time. */
-  note(now: number): void {
-    this.#pulse.last = now
+  note(): void {
+    this.#pulse.failing = undefined
   }
 
   /**
@@ -59,7 +53,10 @@ export class Patience {
    */
   readonly wait = (repeat: number, error: FabricError): Effect.Effect<void, FabricError> =>
     Effect.clockWith((clock) => {
-      const left = this.#pulse.last + this.limit - clock.unsafeCurrentTimeMillis()
+      const now = clock.unsafeCurrentTimeMillis()
+      // The clock may have been set back.
+      const failing = this.#pulse.failing = Math.min(this.#pulse.failing ?? now, now)
+      const left = failing + this.limit - now
       if (left <= 0) return error
       const delay = Math.min(FIRST_DELAY * 2 ** repeat, LONGEST_DELAY)
       return Effect.flatMap(
@@ -74,12 +71,19 @@ export class Patience {
     effect: Effect.Effect<A, E | FabricError, R>,
   ): Effect.Effect<A, E | FabricError, R | FabricClient> => {
     const once = sentOnce(effect)
-    const attempt = (repeat: number): Effect.Effect<A, E | FabricError, R | FabricClient> =>
-      Effect.catchIf(once, FabricError.isRetryable, (error) =>
-        this.#retried(error).pipe(
-          Effect.zipRight(this.wait(repeat, error)),
-          Effect.zipRight(Effect.suspend(() => attempt(repeat + 1))),
-        ))
-    return attempt(0)
+    const attempt = (repeat: number, mends: boolean): Effect.Effect<A, E | FabricError, R | FabricClient> =>
+      Effect.catchIf(
+        mends ? Effect.tap(once, () => this.note()) : once,
+        FabricError.isRetryable,
+        (error) => {
+          // Whoever was the first to fail is the one whose success ends it.
+          const first = mends || this.#pulse.failing === undefined
+          return this.#retried(error).pipe(
+            Effect.zipRight(this.wait(repeat, error)),
+            Effect.zipRight(Effect.suspend(() => attempt(repeat + 1, first))),
+          )
+        },
+      )
+    return attempt(0, false)
   }
 }

@@ -29,8 +29,8 @@ export class Slots {
   readonly #most: number
   readonly #buffers: Array<Uint8Array> = []
   readonly #waiting: Array<Ticket> = []
-  /** When anything in these slots got further: an upload is given up as a whole. */
-  readonly pulse: Pulse = { last: 0 }
+  /** An upload is given up as a whole. */
+  readonly pulse: Pulse = { failing: undefined }
   /** A commit may still be running, for all that is known: what is at its path must not be touched. */
   unsettled = false
   /** Hashes what the slots read. */

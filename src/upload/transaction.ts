@@ -119,7 +119,7 @@ const oneSession = <A, E, R>(
         earlier ?? fresh,
         earlier !== undefined,
         journal,
-        extras.patience ?? new Patience(patience * 1000, now, hooks.retried),
+        extras.patience ?? new Patience(patience * 1000, hooks.retried),
         hooks,
       )
       const exit = yield* Effect.exit(
