@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { cleanSessions, type SessionId, uploadFile } from "../mod.ts"
+import { cleanSessions, putFile, type SessionId, uploadFile } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault, type Operation } from "../src/emulator/mod.ts"
 import type { JournalEntry } from "../src/journal/JournalEntry.ts"
 import { clusterWith, requestsOf, S } from "./support/cluster.ts"
@@ -131,5 +131,56 @@ describe("what a dead run left", () => {
         assert.strictEqual(store.size, 0)
       }),
       { latency: "20 millis" },
+    ))
+})
+
+describe("an upload that was killed over its commit", () => {
+  const theirs = bytesOf(95).reverse()
+
+  for (
+    const [when, fault, pause] of [
+      ["before it worked", Fault.reply(503, "E_ABORT"), "1 minute"],
+      ["when it had worked", Fault.dropAnswer, "1 minute"],
+      ["when it had worked, days ago", Fault.dropAnswer, "3 days"],
+    ] as const
+  ) {
+    it.effect(`${when}, does not take the file of somebody else for its own`, () =>
+      run(
+        Effect.gen(function* () {
+          const { files, inject, sessions } = yield* Emulator
+          const commit = { on: "CommitImageStoreUploadSession" } as const
+          yield* inject(fault, commit)
+          const { kill, store } = yield* mortal(bytesOf(95))
+          yield* until(commit.on, 1)
+          yield* Effect.sleep("1500 millis")
+          yield* kill
+          yield* Effect.sleep(pause)
+          yield* putFile({ path: "App/a.bin", bytes: theirs })
+          const upload = uploadFile(bytesOf(95), "App/a.bin", { chunkSize: 10 })
+          yield* Effect.provide(Stream.runDrain(upload), afterwards(store))
+          const [file] = yield* files
+          assert.deepStrictEqual([...(yield* file!.bytes)], [...bytesOf(95)])
+          assert.deepStrictEqual(yield* sessions, [])
+          assert.strictEqual(store.size, 0)
+        }),
+        { latency: "1 second" },
+      ))
+  }
+
+  it.effect("when it had worked, sends nothing again while the cluster knows its session", () =>
+    run(
+      Effect.gen(function* () {
+        const { inject } = yield* Emulator
+        yield* inject(Fault.dropAnswer, { on: "CommitImageStoreUploadSession" })
+        const { kill, store } = yield* mortal(bytesOf(95))
+        yield* until("CommitImageStoreUploadSession", 1)
+        yield* Effect.sleep("1500 millis")
+        yield* kill
+        const sent = (yield* requestsOf("UploadFileChunk")).length
+        const upload = uploadFile(bytesOf(95), "App/a.bin", { chunkSize: 10 })
+        yield* Effect.provide(Stream.runDrain(upload), afterwards(store))
+        assert.strictEqual((yield* requestsOf("UploadFileChunk")).length, sent)
+      }),
+      { latency: "1 second" },
     ))
 })

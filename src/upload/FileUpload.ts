@@ -38,7 +38,6 @@ import { findResumable, type Resumable } from "./resumeSession.ts"
 import type { Slots } from "./Slots.ts"
 import { type OpenSource, withSource } from "./Source.ts"
 import { reportStale } from "./staleSessions.ts"
-import { endTaken } from "./takeOver.ts"
 import { type ChunkWork, restartOnce, transact } from "./transaction.ts"
 import { SMALLEST_CHUNK, uploadDefaults } from "./uploadOptions.ts"
 import { putTimeout } from "./uploadTimeouts.ts"
@@ -327,11 +326,6 @@ class FileUpload {
         waiting: this.#waiting,
         verify: (range, hash) => this.#isSame(range, hash),
       })
-      if (found._tag === "Done") {
-        this.#usedChunkSize = found.own.entry.chunkSize
-        this.#progress.start(found.own.entry.sessionId, size)
-        return yield* endTaken(found.own, this.#waiting)
-      }
       const resumed = found._tag === "Session" ? found : undefined
       this.#progress.start(resumed?.own.entry.sessionId, bytesIn(resumed?.received ?? []))
       yield* transact(

@@ -15,7 +15,6 @@ import { getUploadSession } from "../uploadSessions.ts"
 import { leftSessions } from "./deadRuns.ts"
 import type { Patience } from "./Patience.ts"
 import { chunksOf, missingChunks } from "./ranges.ts"
-import { wasCommitted } from "./settleCommit.ts"
 import { endTaken, quietAfterDeath, type Taken, takeOver } from "./takeOver.ts"
 import type { Waiting } from "./waiting.ts"
 
@@ -30,8 +29,6 @@ export type Resumable =
     readonly quietAt: number
     readonly received: ReadonlyArray<ByteRange>
   }
-  /** The commit had worked; only the session is left to be deleted. */
-  | { readonly _tag: "Done"; readonly own: Taken }
 
 /** The upload that wants to resume. */
 export interface ResumeOptions<E, R> {
@@ -89,13 +86,9 @@ const examine = <E, R>(
         const hash = entry.hashes[range.first]
         return hash === undefined ? Effect.succeed(false) : verify(range, hash)
       })
-    if (entry.state === "committing") {
-      if (yield* patience.persist(wasCommitted(entry))) {
-        return (yield* same(chunks)) ? { _tag: "Done", own } : { _tag: "None" }
-      }
-      // Once a commit was asked for, an id that the cluster has forgotten is not used again (protocol.md 4.5).
-      if (Option.isNone(session)) return { _tag: "None" }
-    }
+    // Once a commit was asked for, an id that the cluster has forgotten is not used again (protocol.md 4.5). A file that
+    // is there by now may be somebody else's: one that the cluster still knows as this session's is settled by its commit.
+    if (entry.state === "committing" && Option.isNone(session)) return { _tag: "None" }
     // What was begun may still arrive, so it too has to be of this source.
     const begun = chunks.filter(({ first }) => entry.hashes[first] !== undefined)
     if (Option.isNone(session)) {
