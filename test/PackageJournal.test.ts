@@ -345,6 +345,12 @@ describe("a package whose large files cannot be recorded", () => {
     })))
 })
 
+/** One of two packages is there, as a whole. */
+const holdsOne = Effect.flatMap(
+  stored,
+  ({ [`App/${names[0]}`]: content }) => holds(content === contentOf(names[0]!) ? small : newer),
+)
+
 describe("two packages that go to one place at the same time", () => {
   it.effect("do not end as a mix that can be provisioned, though they come from two machines", () =>
     run(Effect.gen(function* () {
@@ -354,6 +360,20 @@ describe("two packages that go to one place at the same time", () => {
       )
       yield* Effect.sleep("10 seconds")
       yield* Effect.provide(upload(two, { concurrency: 4 }), UploadJournal.layerMemory())
+      yield* Fiber.join(slow)
+      yield* holdsOne
+    })))
+
+  it.effect("do not end as a mix where the one from elsewhere was killed half way", () =>
+    run(Effect.gen(function* () {
+      const [one, two] = [yield* folderOf(small), yield* folderOf(newer)]
+      const slow = yield* Effect.fork(
+        Effect.provide(upload(one, { concurrency: 1 }), UploadJournal.layerMemory()),
+      )
+      yield* until("UploadFile", 14)
+      const other = yield* mortalRun(uploadPackage(two, "App", { ...OPTIONS, concurrency: 4 }))
+      yield* until("UploadFile", 20)
+      yield* other.kill
       yield* Fiber.join(slow)
       yield* holds(small)
     })))
@@ -373,8 +393,7 @@ describe("two packages that go to one place at the same time", () => {
           assert.deepStrictEqual(events[0], { _tag: "Queued", path: "App", process: 1 })
           assert.strictEqual(events[1]?._tag, "PackagePlanned")
         }
-        const { [`App/${names[0]}`]: content } = yield* stored
-        yield* holds(content === contentOf(names[0]!) ? small : newer)
+        yield* holdsOne
         const puts = (yield* requests).filter(({ operation }) => operation === "UploadFile")
         assert.strictEqual(puts.length, 2 * (names.length + 1))
       })))

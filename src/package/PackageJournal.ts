@@ -39,6 +39,12 @@ export interface PackageJournalOptions {
   readonly warn: (error: JournalError) => Effect.Effect<void>
 }
 
+/** A file of the package in whose place somebody else's is listed, and under which version. */
+export interface Replaced {
+  readonly name: string
+  readonly version: string
+}
+
 /** What dead runs left. */
 interface Left {
   readonly first: boolean
@@ -98,6 +104,8 @@ export class PackageJournal {
   /** Nothing needs to be recorded any more. */
   #over = false
   readonly #look: VersionLook
+  /** Under which versions the cluster has listed what was brought, by the keys of names. */
+  readonly #versions: Map<string, string>
 
   private constructor(
     options: PackageJournalOptions,
@@ -116,7 +124,10 @@ export class PackageJournal {
         path: plan.path,
         keyOf,
         lookAfter: options.lookAfter,
-        found: (files) => this.#note({ files }),
+        found: (files) => {
+          for (const [name, { version }] of files) this.#versions.set(keyOf(name), version!)
+          return this.#note({ files })
+        },
       },
       client,
       scope,
@@ -124,6 +135,7 @@ export class PackageJournal {
     )
     this.first = !keep && (before.size === 0 || (left.first && holdsOnly(before, left, keyOf)))
     this.#left = sorted(options, left, now)
+    this.#versions = new Map(Array.from(this.#left.stored, ([key, { version }]) => [key, version!]))
     this.#record = {
       uploadId: crypto.randomUUID(),
       endpoints: client.origins,
@@ -216,10 +228,31 @@ export class PackageJournal {
     return {
       stored: this.#left.stored.get(key),
       late: this.#left.late.get(key),
-      begun: (file) => this.#note({ files: new Map([[name, file]]) }),
+      begun: (file) => {
+        this.#versions.delete(key)
+        this.#look.begun(name)
+        return this.#note({ files: new Map([[name, file]]) })
+      },
       repeated: (until) => this.announce(until),
       arrived: (file) => this.#failure !== undefined ? Effect.void : this.#look.arrived(name, file),
     }
+  }
+
+  /** What is kept of a file that has to be brought again, whatever was known of it. */
+  againOf(name: string): FileJournal {
+    return { ...this.fileOf(name), stored: undefined, late: undefined }
+  }
+
+  /** Files of a tree that are not those that were brought, as far as these were seen: somebody else has put them. */
+  replaced(tree: StoredTree): ReadonlyArray<Replaced> {
+    const { keyOf, plan } = this.#options
+    const listed = byKey(tree, keyOf)
+    return plan.files.flatMap(({ name }) => {
+      const [brought, found] = [this.#versions.get(keyOf(name)), listed.get(keyOf(name))]
+      if (brought === undefined || found === undefined) return []
+      const version = versionOf(found)
+      return version === brought ? [] : [{ name, version }]
+    })
   }
 
   /** What is kept of a marker: all of them are the same, and that one may still arrive is what matters. */

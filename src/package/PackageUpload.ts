@@ -5,6 +5,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError } from "../FabricError.ts"
 import { deleteContent, hasUploadSessions } from "../ImageStore.ts"
@@ -23,7 +24,7 @@ import { type Waiting, waitingEvent, waitUntil } from "../upload/waiting.ts"
 import { type FileSummary, SourceError, type UploadError, type UploadEvent } from "../UploadEvent.ts"
 import type { UploadJournal } from "../UploadJournal.ts"
 import { lastName, type PackageFile } from "./PackageContent.ts"
-import type { PackageJournal } from "./PackageJournal.ts"
+import type { PackageJournal, Replaced } from "./PackageJournal.ts"
 import { MARKER, type PackagePlan, pathIn } from "./packagePlan.ts"
 import {
   compareTree,
@@ -46,6 +47,13 @@ const LOOK_AGAIN = [1, 3, 10]
 const MOST_REMOVALS = 2
 /** Times that all is sent once more because another run has completed its package at the same place. */
 const MOST_OTHERS = 2
+
+/**
+ * Milliseconds without a change after which nobody is at work who has replaced files, up to twice as many: of two that
+ * wait for each other one goes first. And milliseconds between two looks.
+ */
+const CALM = 20_000
+const LOOK_EVERY = 5_000
 
 const EMPTY = new Uint8Array(0)
 
@@ -119,31 +127,23 @@ export class PackageUpload {
   ): Effect.Effect<Brought, PackageUploadError, FabricClient | UploadJournal> {
     this.#journal = journal
     return Effect.gen(this, function* () {
-      const { folders, path } = this.#plan
+      const { files, folders, path } = this.#plan
       yield* this.#endSessions
       const { strays } = compareTree(this.#plan, before, this.keyOf)
       const marked = [...before.keys()].some((name) => this.keyOf(name) === MARKER)
       if (marked) yield* this.delete(MARKER)
       yield* this.#remove(inTheWay(this.#plan, strays, this.keyOf))
 
-      yield* this.#files((name) => journal.fileOf(name), (name) => journal.isLate(name))
+      yield* this.#files([
+        ...files.filter(({ name }) => !journal.isLate(name)),
+        ...files.filter(({ name }) => journal.isLate(name)),
+      ], (name) => journal.fileOf(name))
       for (const level of levelsOf(folders.filter((name) => name !== ""))) {
         yield* forEachAwaited(level, this.#concurrency, (name) => this.#putMarker(name))
       }
       yield* journal.announce(this.#slots.quietAt)
       yield* waitUntil(journal.quietAt, this.#waiting)
-      // Another run that completes its package meanwhile has mixed it with this one: then all goes once more.
-      for (let others = 0; yield* this.#settle; others++) {
-        if (others === MOST_OTHERS) {
-          return yield* this.#failed([`other uploads to ${path} go on at the same time`])
-        }
-        this.#mixed = true
-        yield* Effect.logWarning(
-          `Another package was completed at ${path} meanwhile; all files are sent again`,
-        )
-        yield* this.delete(MARKER)
-        yield* this.#files(() => undefined, () => false)
-      }
+      yield* this.#untilWhole(journal)
       this.#markerSent = true
       yield* this.#putMarker("")
       yield* this.#inTime(Effect.map(
@@ -157,6 +157,48 @@ export class PackageUpload {
         resumed: total("resumed"),
         retries: total("retries"),
         removed: [...this.#removed].filter((name) => lastName(name) !== MARKER).sort(),
+      }
+    })
+  }
+
+  /** Another run that goes on meanwhile may mix its package with this one: then it goes once more. */
+  #untilWhole(
+    journal: PackageJournal,
+  ): Effect.Effect<void, PackageUploadError, FabricClient | UploadJournal> {
+    const { files, path } = this.#plan
+    return Effect.gen(this, function* () {
+      let others = 0
+      let seen: string | undefined
+      let calmAt = 0
+      for (;;) {
+        const { marked, replaced } = yield* this.#settle(journal)
+        if (!marked && replaced.length === 0) return
+        const now = yield* Clock.currentTimeMillis
+        // While it replaces files it is alive, and will complete its package.
+        const state = replaced.map(({ name, version }) => `${name} ${version}`).join()
+        if (state !== seen) calmAt = now + CALM * (1 + (yield* Random.next))
+        seen = state
+        if (!marked && now < calmAt) {
+          yield* Effect.sleep(LOOK_EVERY)
+          continue
+        }
+        if (others++ === MOST_OTHERS) {
+          return yield* this.#failed([`other uploads to ${path} go on at the same time`])
+        }
+        yield* Effect.logWarning(
+          marked
+            ? `Another package was completed at ${path} meanwhile; all files are sent again`
+            : `Somebody else has replaced ${replaced.length} of the files at ${path}; what was replaced is sent again`,
+        )
+        if (marked) {
+          this.#mixed = true
+          yield* this.delete(MARKER)
+        }
+        const lost = new Set(replaced.map(({ name }) => name))
+        yield* this.#files(
+          marked ? files : files.filter(({ name }) => lost.has(name)),
+          (name) => journal.againOf(name),
+        )
       }
     })
   }
@@ -190,14 +232,13 @@ export class PackageUpload {
     )
   }
 
-  /** Brings all files. Last come those that may have to wait until nothing else can arrive in their place. */
+  /** Brings files. Those come last that may have to wait until nothing else can arrive in their place. */
   #files(
-    journalOf: (name: string) => FileJournal | undefined,
-    isLate: (name: string) => boolean,
+    files: ReadonlyArray<PackageFile>,
+    journalOf: (name: string) => FileJournal,
   ): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
-    const { files } = this.#plan
     return forEachAwaited(
-      [...files.filter(({ name }) => !isLate(name)), ...files.filter(({ name }) => isLate(name))],
+      files,
       this.#concurrency + AHEAD,
       (file) => this.#file(file, journalOf(file.name)),
     )
@@ -205,7 +246,7 @@ export class PackageUpload {
 
   #file(
     file: PackageFile,
-    journal: FileJournal | undefined,
+    journal: FileJournal,
   ): Effect.Effect<void, UploadError, FabricClient | UploadJournal> {
     const source = typeof file.source === "string" ? file.source : `${file.name} of ${this.#plan.source}`
     return Effect.matchEffect(this.#upload(file.source, file.name, this.#emit, journal), {
@@ -245,21 +286,29 @@ export class PackageUpload {
   }
 
   /**
-   * Makes sure that the cluster lists exactly the plan, but for the package's own marker. Tells whether that is there
-   * all the same: then somebody else has put it.
+   * Makes sure that the cluster lists exactly the plan, but for the package's own marker. Tells what somebody else has
+   * put all the same: that marker, and files in place of those that were brought.
    */
-  get #settle(): Effect.Effect<boolean, FabricError | PackageError, FabricClient> {
+  #settle(
+    journal: PackageJournal,
+  ): Effect.Effect<
+    { readonly marked: boolean; readonly replaced: ReadonlyArray<Replaced> },
+    FabricError | PackageError,
+    FabricClient
+  > {
     return Effect.gen(this, function* () {
       for (let removals = 0;; removals++) {
         let strays: ReadonlyArray<string> = []
         let marked = false
+        let replaced: ReadonlyArray<Replaced> = []
         yield* this.#inTime(Effect.map(this.#tree, (tree) => {
           const found = compareTree(this.#plan, tree, this.keyOf)
           strays = found.strays
           marked = tree.has(MARKER)
+          replaced = journal.replaced(tree)
           return found.wrong
         }))
-        if (strays.length === 0) return marked
+        if (strays.length === 0) return { marked, replaced }
         if (this.#options.strays === "fail" || removals === MOST_REMOVALS) return yield* this.#foreign(strays)
         yield* this.#remove(strays)
       }
@@ -320,12 +369,16 @@ export class PackageUpload {
     )
   }
 
+  /** Milliseconds. */
+  get #patience(): number {
+    return (this.#options.patience ?? uploadDefaults.patience) * 1000
+  }
+
   /** Repeats a request while the cluster is away, as long as the options say. */
   persist<A>(
     request: Effect.Effect<A, FabricError, FabricClient>,
   ): Effect.Effect<A, FabricError, FabricClient> {
-    const patience = (this.#options.patience ?? uploadDefaults.patience) * 1000
-    return new Patience(patience).persist(request)
+    return new Patience(this.#patience).persist(request)
   }
 
   #foreign(strays: ReadonlyArray<string>): PackageError {

@@ -43,6 +43,8 @@ export class VersionLook {
   readonly #scope: Scope.Scope
   /** What has arrived, and is not known under a version yet. */
   #arrived = new Map<string, FileRecord>()
+  /** What of it the look that is under way is about. */
+  #asked = new Map<string, FileRecord>()
   #bytes = 0
   #looking = false
   #looked: number
@@ -54,6 +56,12 @@ export class VersionLook {
     this.#client = client
     this.#scope = scope
     this.#looked = now
+  }
+
+  /** A file goes out again: what was there before is of no interest any more. */
+  begun(name: string): void {
+    this.#arrived.delete(name)
+    this.#asked.delete(name)
   }
 
   /** A file has arrived. Looks when it is time to. */
@@ -86,7 +94,7 @@ export class VersionLook {
   /** Tells under which versions the cluster lists what has arrived before it is asked. */
   get #look(): Effect.Effect<void> {
     const { found, keyOf, path } = this.#options
-    const asked = this.#arrived
+    const asked = this.#asked = this.#arrived
     this.#arrived = new Map()
     this.#bytes = 0
     const folders = [...new Set(Array.from(asked.keys(), parentOf))]
