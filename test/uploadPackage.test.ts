@@ -615,6 +615,20 @@ describe("the removal of half a package", () => {
       { latency: "1 second" },
     ))
 
+  it.effect("does not take a file of somebody else for which it failed", () =>
+    run(
+      Effect.gen(function* () {
+        const slow = yield* Effect.fork(
+          refusal(yield* folderOf(small), { ...options, strays: "fail" }, "Shop"),
+        )
+        yield* Effect.sleep("2 seconds")
+        yield* putFile({ path: "Shop/theirs.txt", bytes: new TextEncoder().encode("theirs") })
+        contains(yield* Fiber.join(slow), "theirs.txt is at Shop, but not in the package")
+        assert.deepStrictEqual(yield* stored, { ...withMarkers(small, []), "Shop/theirs.txt": "theirs" })
+      }),
+      { latency: "1 second" },
+    ))
+
   it.effect("is as patient as its minute while the primary moves", () =>
     run(Effect.gen(function* () {
       yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile")

@@ -55,6 +55,8 @@ const MOST_OTHERS = 2
 const CALM = 20_000
 const LOOK_EVERY = 5_000
 
+const COMPLETED = "another package was completed there meanwhile"
+
 const EMPTY = new Uint8Array(0)
 
 /** What it took. */
@@ -76,8 +78,8 @@ export class PackageUpload {
   readonly #removed = new Set<string>()
   /** The marker of the package as a whole was sent, or is about to be. */
   #markerSent = false
-  /** Somebody else has completed a package at the destination meanwhile. */
-  #mixed = false
+  /** What somebody else has put at the destination meanwhile, that a failure must not take. */
+  #others: string | undefined
   #journal: PackageJournal | undefined
   #hasSessions = false
 
@@ -191,7 +193,7 @@ export class PackageUpload {
             : `Somebody else has replaced ${replaced.length} of the files at ${path}; what was replaced is sent again`,
         )
         if (marked) {
-          this.#mixed = true
+          this.#others = COMPLETED
           yield* this.delete(MARKER)
         }
         const lost = new Set(replaced.map(({ name }) => name))
@@ -203,12 +205,12 @@ export class PackageUpload {
     })
   }
 
-  /** Whether somebody else has completed a package at the destination: its marker is there, or was. */
-  get isOfOthers(): Effect.Effect<boolean, FabricError, FabricClient> {
+  /** What at the destination is of somebody else and has to stay: files, or a package whose marker is there, or was. */
+  get ofOthers(): Effect.Effect<string | undefined, FabricError, FabricClient> {
     return Effect.suspend(() =>
-      this.#mixed || this.#markerSent ? Effect.succeed(this.#mixed) : Effect.map(
+      this.#others !== undefined || this.#markerSent ? Effect.succeed(this.#others) : Effect.map(
         this.persist(listFolder(this.#plan.path, SHORT_TIMEOUT)),
-        (entries) => markerIn(entries) !== undefined,
+        (entries) => markerIn(entries) === undefined ? undefined : COMPLETED,
       )
     )
   }
@@ -309,7 +311,10 @@ export class PackageUpload {
           return found.wrong
         }))
         if (strays.length === 0) return { marked, replaced }
-        if (this.#options.strays === "fail" || removals === MOST_REMOVALS) return yield* this.#foreign(strays)
+        if (this.#options.strays === "fail" || removals === MOST_REMOVALS) {
+          this.#others ??= "files that are not of the package were put there meanwhile"
+          return yield* this.#foreign(strays)
+        }
         yield* this.#remove(strays)
       }
     })

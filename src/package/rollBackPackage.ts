@@ -44,10 +44,10 @@ export const withRollBack = <A, E>(
       onTimeout: () => left(`it could not be removed within ${UNDO_WITHIN} s`),
     })
   const removeOnce = inTime(Effect.zipRight(
-    // Meanwhile another run may have completed its package here: that one stays.
+    // What others have put there meanwhile stays.
     Effect.flatMap(
-      upload.isOfOthers,
-      (others) => others ? left("another package was completed there meanwhile") : Effect.void,
+      upload.ofOthers,
+      (others) => others === undefined ? Effect.void : left(others),
     ),
     upload.delete(""),
   ))
