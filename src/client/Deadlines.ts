@@ -118,17 +118,21 @@ class Queue {
 
   #sleep(until: number): void {
     this.#sleeper?.unsafeInterruptAsFork(this.#sleeper.id())
-    this.#wakesAt = until
-    const span = Math.min(Math.max(until - this.#clock.unsafeCurrentTimeMillis(), 0), LONGEST_SLEEP)
+    const now = this.#clock.unsafeCurrentTimeMillis()
+    const span = Math.min(Math.max(until - now, 0), LONGEST_SLEEP)
+    this.#wakesAt = now + span
     this.#sleeper = Effect.runFork(
       Effect.andThen(this.#clock.sleep(Duration.millis(span)), () => this.#wake()),
     )
   }
 
   #wake(): void {
+    const now = this.#clock.unsafeCurrentTimeMillis()
+    // A clock that was set back meanwhile takes its deadlines with it: they are as far away as they were.
+    const back = Math.max(this.#wakesAt - now, 0)
+    for (let entry = this.#first; back > 0 && entry !== undefined; entry = entry.next) entry.at -= back
     this.#sleeper = undefined
     this.#wakesAt = Infinity
-    const now = this.#clock.unsafeCurrentTimeMillis()
     for (let entry = this.#first; entry !== undefined && entry.at <= now; entry = this.#first) {
       const { expire } = entry
       entry.clear()

@@ -15,7 +15,7 @@ import type { JournalEntry } from "../journal/JournalEntry.ts"
 import { secondsLeft } from "../UploadDeadline.ts"
 import type { ByteRange, SessionId } from "../UploadSession.ts"
 import { getUploadSession, putChunkOnce } from "../uploadSessions.ts"
-import { arrivesUntil, mayArrive } from "./lateArrival.ts"
+import { arrivesUntil, latestArrival, mayArrive } from "./lateArrival.ts"
 import { Patience } from "./Patience.ts"
 import { arrived } from "./ranges.ts"
 import { type CommitOutcome, findFile, type Poisoned, settleCommit } from "./settleCommit.ts"
@@ -295,9 +295,9 @@ export class OpenSession {
     if (reason !== undefined) this.#quietAt = Math.max(this.#quietAt, arrivesUntil(reason, timeout, now))
   }
 
-  readonly #untilQuiet: Effect.Effect<void> = Effect.suspend(() =>
-    waitUntil(this.#quietAt, this.#hooks.waiting)
-  )
+  readonly #untilQuiet: Effect.Effect<void> = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    // A chunk that went out at this moment would not be later, whatever the clock has said before.
+    waitUntil(Math.min(this.#quietAt, latestArrival(CHUNK_TIMEOUT, now)), this.#hooks.waiting))
 }
 
 /** Deletes a session for good: now, and once more when no lost chunk can bring it back after `quietAt`. */
@@ -318,7 +318,7 @@ export const endSession = (
     const now = yield* Clock.currentTimeMillis
     yield* remove
     if (quietAt <= now) return
-    yield* waitUntil(quietAt)
+    yield* waitUntil(Math.min(quietAt, latestArrival(CHUNK_TIMEOUT, yield* Clock.currentTimeMillis)))
     yield* remove
   })
 
