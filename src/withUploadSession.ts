@@ -58,8 +58,11 @@ const quiet: SessionHooks = {
  * after success too, because the cluster keeps the chunks of a committed session. Interruption ends it just so.
  *
  * `use` sends what `missing` says, and runs again with what is missing then: after a fail-over the cluster may want
- * all of it again. The first error is the result; an error of the clean-up is attached to it, or logged after a
- * success, and the session stays in the {@link UploadJournal} for the next run.
+ * all of it again. Where the cluster does not go on with a session, and `use` fails by what `put` says of that, it
+ * runs once more, with a new session.
+ *
+ * The first error is the result; an error of the clean-up is attached to it, or logged after a success, and the
+ * session stays in the {@link UploadJournal} for the next run.
  *
  * The session is not deleted when it cannot be told whether the commit happened (protocol.md 4.5): that too stays in
  * the journal.

@@ -9,7 +9,7 @@ import * as Logger from "effect/Logger"
 import { FabricError, putChunk, putFile, UploadJournal, withUploadSession } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
 import type { SessionWork } from "../src/withUploadSession.ts"
-import { clusterWith, requests, requestsOf } from "./support/cluster.ts"
+import { clusterWith, inject, requests, requestsOf } from "./support/cluster.ts"
 import { nothingLeft } from "./support/uploads.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
@@ -35,6 +35,8 @@ const bytes = Uint8Array.from({ length: 10 }, (_, i) => i)
 /** Sends what is missing, in one request each. */
 const sendMissing = ({ missing, put }: SessionWork) =>
   Effect.forEach(missing, (range) => put(range, bytes.slice(range.first, range.last + 1)), { discard: true })
+
+type Put = ReturnType<typeof sendMissing>
 
 const asked = Effect.map(
   requests,
@@ -81,6 +83,39 @@ describe("withUploadSession", () => {
       )
       assert.strictEqual(yield* Effect.flip(failed), "no more")
       assert.deepStrictEqual(yield* asked, ["UploadFileChunk", "DeleteImageStoreUploadSession"])
+      yield* nothingLeft
+    })))
+
+  for (
+    const [how, fails] of [
+      ["ignores that, and fails", (put: Put) => Effect.zipRight(Effect.ignore(put), Effect.fail("mine"))],
+      ["ignores that, and dies", (put: Put) => Effect.zipRight(Effect.ignore(put), Effect.die("mine"))],
+      ["has its own word for that", (put: Put) => Effect.mapError(put, () => "mine")],
+    ] as const
+  ) {
+    it.effect(`fails as use did, once, where a chunk has broken the session and use ${how}`, () =>
+      run(Effect.gen(function* () {
+        yield* inject(Fault.reply(409, "FABRIC_E_UPLOAD_SESSION_ID_CONFLICT"), "UploadFileChunk")
+        const exit = yield* Effect.exit(withUploadSession(FILE, (work) => fails(sendMissing(work))))
+        assert(Exit.isFailure(exit))
+        assert.strictEqual(Cause.squash(exit.cause), "mine")
+        assert.deepStrictEqual(yield* asked, ["UploadFileChunk", "DeleteImageStoreUploadSession"])
+        yield* nothingLeft
+      })))
+  }
+
+  it.effect("is tried again with a new session whichever of two broken chunks use fails by", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.reply(409, "FABRIC_E_UPLOAD_SESSION_ID_CONFLICT"), "UploadFileChunk", 2)
+      yield* withUploadSession(
+        FILE,
+        (work) =>
+          Effect.catchAll(
+            sendMissing(work),
+            (first) => Effect.zipRight(Effect.ignore(sendMissing(work)), Effect.fail(first)),
+          ),
+      )
+      assert.deepStrictEqual(yield* fileBytes, [...bytes])
       yield* nothingLeft
     })))
 

@@ -26,10 +26,15 @@ import { type Waiting, waitUntil } from "./waiting.ts"
 const END_PATIENCE = 60_000
 const END_TIMEOUT = 20
 
+/** The error of a chunk by which its session cannot be brought to an end. */
+interface BrokenByChunk {
+  readonly _tag: "Useless" | "ChunkTooLarge"
+  readonly error: FabricError
+}
+
 /** Why a session has to be given up for a new one. */
 export type Broken =
-  | { readonly _tag: "Useless"; readonly error: FabricError }
-  | { readonly _tag: "ChunkTooLarge"; readonly error: FabricError }
+  | BrokenByChunk
   /** The cluster expects what does not end where chunks end. */
   | { readonly _tag: "OffGrid" }
   | Poisoned
@@ -55,8 +60,8 @@ export interface SessionHooks {
 export class OpenSession {
   readonly sessionId: SessionId
   readonly path: string
-  /** Set when the session cannot be brought to an end; its error has been the result of a chunk. */
-  broken: Broken | undefined
+  /** Why the session cannot be brought to an end: each error has been the result of a chunk. */
+  readonly broken: Array<BrokenByChunk> = []
   readonly #entry: JournalEntry
   readonly #journal: Journal
   readonly #patience: Patience
@@ -267,8 +272,8 @@ export class OpenSession {
     return Effect.as(this.#hooks.arrived(range), true)
   }
 
-  #break(broken: Extract<Broken, { readonly error: FabricError }>): Effect.Effect<never, FabricError> {
-    this.broken = broken
+  #break(broken: BrokenByChunk): Effect.Effect<never, FabricError> {
+    this.broken.push(broken)
     return broken.error
   }
 

@@ -127,7 +127,9 @@ const oneSession = <A, E, R>(
       )
       const ended = yield* Effect.exit(Effect.ensuring(session.end, journal.leave(session.sessionId)))
       if (Exit.isSuccess(ended)) {
-        return session.broken !== undefined && Exit.isFailure(exit) ? session.broken : yield* exit
+        const errors: ReadonlyArray<unknown> = Exit.isFailure(exit) ? [...Cause.failures(exit.cause)] : []
+        // What `use` fails by for a reason of its own is its result, whatever became of a chunk.
+        return session.broken.find(({ error }) => errors.includes(error)) ?? (yield* exit)
       }
       // A stream drops what is attached to an error, so it is logged too.
       yield* Effect.logWarning(
