@@ -8,6 +8,8 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { FabricError, putChunk, putFile, UploadJournal, withUploadSession } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
+import { chunksOf } from "../src/upload/ranges.ts"
+import type { ByteRange } from "../src/UploadSession.ts"
 import type { SessionWork } from "../src/withUploadSession.ts"
 import { clusterWith, inject, requests, requestsOf } from "./support/cluster.ts"
 import { nothingLeft } from "./support/uploads.ts"
@@ -304,6 +306,31 @@ describe("withUploadSession", () => {
         yield* sentOnce
       })))
   }
+
+  it.effect("sends nothing again that has arrived when use begins anew for a reason of its own", () =>
+    run(Effect.gen(function* () {
+      let reads = 0
+      const read = (range: ByteRange) =>
+        ++reads === 4 ? Effect.fail("a hiccup") : Effect.succeed(bytes.slice(range.first, range.last + 1))
+      yield* withUploadSession(FILE, ({ put }) =>
+        Effect.retry(
+          Effect.forEach(
+            chunksOf(10, 3),
+            (range) => Effect.flatMap(read(range), (piece) => put(range, piece)),
+            { discard: true },
+          ),
+          { times: 1 },
+        ))
+      const chunks = yield* requestsOf("UploadFileChunk")
+      assert.deepStrictEqual(chunks.map(({ bodyBytes, status }) => [bodyBytes, status]), [
+        [3, 200],
+        [3, 200],
+        [3, 200],
+        [1, 200],
+      ])
+      assert.deepStrictEqual(yield* fileBytes, [...bytes])
+      assert.strictEqual(yield* (yield* Emulator).leaked, 0)
+    })))
 
   it.effect("does not send a range while it is still under way, though its caller does not wait for that", () =>
     run(Effect.gen(function* () {
