@@ -13,6 +13,7 @@ import { createHash } from "node:crypto"
 import * as Http from "node:http"
 import { FabricClient, FabricConfig, putFile, type SessionId } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
+import { hasUploadSessions } from "../src/ImageStore.ts"
 import { JournalError } from "../src/journal/Journal.ts"
 import type { JournalEntry } from "../src/journal/JournalEntry.ts"
 import { type Answer, type Exchange, exchange, exchangeOf } from "../src/transport/Exchange.ts"
@@ -21,7 +22,7 @@ import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { withUploadSession } from "../src/withUploadSession.ts"
 import { certificate } from "./support/certificates.ts"
-import { clusterWith, requestsOf } from "./support/cluster.ts"
+import { clusterWith, inject, requestsOf, S } from "./support/cluster.ts"
 import { afterwards, clientOver, mortal, SECOND, until } from "./support/mortal.ts"
 import { fileOf } from "./support/packages.ts"
 import { serveHttps } from "./support/sockets.ts"
@@ -253,6 +254,27 @@ describe("uploadFile", () => {
       yield* (yield* Emulator).inject(Fault.tooLarge, { on: "UploadFile", times: 9 })
       assert.include((yield* Effect.flip(upload(bytesOf(9)))).message, "413")
       assert.strictEqual((yield* requestsOf("UploadFile")).length, 1)
+    })))
+
+  it.effect("says so when the cluster expects, twice, what ends where no chunk does", () =>
+    run(Effect.gen(function* () {
+      yield* hasUploadSessions
+      const session = {
+        StoreRelativePath: "App/a.bin",
+        SessionId: S,
+        FileSize: "95",
+        ModifiedDate: "2026-11-22T00:00:00.000Z",
+        ExpectedRanges: [{ StartPosition: "3", EndPosition: "94" }],
+      }
+      const answer = Fault.answer({ status: 200, body: JSON.stringify({ UploadSessions: [session] }) })
+      yield* inject(answer, "GetImageStoreUploadSessionById", 2)
+      const error = yield* Effect.flip(upload(bytesOf(95)))
+      assert.strictEqual(
+        error.message,
+        "Cannot upload App/a.bin at one:19080 (after 2 attempts): an answer that a gateway does not give: 200, " +
+          "with ranges that end where no chunk does; is this a Service Fabric gateway?",
+      )
+      yield* nothingLeft
     })))
 
   it.effect("gives up after the time without progress, with a clean cluster", () =>

@@ -247,6 +247,29 @@ describe("withUploadSession", () => {
       yield* nothingLeft
     })))
 
+  for (
+    const [how, after] of [
+      ["moves its primary at the end of each round", Effect.flatMap(Emulator, ({ failOver }) => failOver)],
+      ["lets a session expire that use leaves alone", Effect.sleep("40 minutes")],
+    ] as const
+  ) {
+    it.effect(`says of a cluster that loses what it had, again and again, just that, where it ${how}`, () =>
+      run(Effect.gen(function* () {
+        const error = yield* Effect.flip(
+          withUploadSession(FILE, (work) => Effect.zipRight(sendMissing(work), after)),
+        )
+        assert(FabricError.is(error))
+        assert.strictEqual(
+          error.message,
+          "Cannot upload App/a.bin at one:19080 (after 2 attempts): an answer that a gateway does not give: 200, " +
+            "with chunks missing that had arrived, again and again; " +
+            "does the primary keep moving, or was nothing sent for half an hour?",
+        )
+        assert.notInclude(yield* asked, "CommitImageStoreUploadSession")
+        yield* nothingLeft
+      })))
+  }
+
   it.effect("is deleted though its journal breaks down over that", () =>
     run(Effect.gen(function* () {
       const journal = yield* UploadJournal

@@ -37,6 +37,8 @@ export type Broken =
   | BrokenByChunk
   /** The cluster expects what does not end where chunks end. */
   | { readonly _tag: "OffGrid" }
+  /** The cluster loses what it had, again and again. */
+  | { readonly _tag: "Lost" }
   | Poisoned
 
 /** What happens on the way. */

@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Cause from "effect/Cause"
 import { refuseParams } from "../client/makeOperation.ts"
 import { FabricClient } from "../FabricClient.ts"
-import { FabricError } from "../FabricError.ts"
+import { FabricError, type FabricErrorReason } from "../FabricError.ts"
 import type { JournalError } from "../journal/Journal.ts"
 import type { JournalEntry } from "../journal/JournalEntry.ts"
 import { UploadJournal } from "../UploadJournal.ts"
@@ -181,7 +181,7 @@ const rounds = <A, E, R>(
       const bytes = bytesIn(missing)
       idle = bytes < least ? 0 : idle + 1
       least = Math.min(least, bytes)
-      if (idle >= MOST_ROUNDS) return { _tag: "Poisoned", refusal: undefined }
+      if (idle >= MOST_ROUNDS) return { _tag: "Lost" }
     }
   })
 
@@ -195,23 +195,34 @@ const unsent = (path: string, missing: ReadonlyArray<ByteRange>) =>
     }`,
   )
 
+/** What a session expects that makes no sense. */
+const SENSELESS = {
+  OffGrid: "with ranges that end where no chunk does",
+  Lost: "with chunks missing that had arrived, again and again; " +
+    "does the primary keep moving, or was nothing sent for half an hour?",
+}
+
 /** What remains to be said when a new session does not help either. */
 const giveUp = (
   broken: Broken,
   { path, size }: TransactionOptions,
 ): Effect.Effect<never, FabricError, FabricClient> => {
   if ("error" in broken) return broken.error
+  const fail = (operation: string, action: string, reason: FabricErrorReason) =>
+    Effect.flatMap(
+      FabricClient,
+      ({ endpoint }) => new FabricError({ operation, action, endpoint: endpoint(), attempts: 2, reason }),
+    )
+  const senseless = (detail: string) => ({ _tag: "Malformed", status: 200, detail }) as const
+  if (broken._tag !== "Poisoned") {
+    return fail("GetImageStoreUploadSessionById", `upload ${path}`, senseless(SENSELESS[broken._tag]))
+  }
   const detail = `the cluster took all ${size} bytes twice and did not make a file of them; ` +
     "is its disk full? See the space that is left with getInfo, or image-store info"
-  const refused = broken._tag === "Poisoned" && broken.refusal?.reason._tag === "Rejected"
-    ? broken.refusal.reason
-    : undefined
-  return Effect.flatMap(FabricClient, ({ endpoint }) =>
-    new FabricError({
-      operation: "CommitImageStoreUploadSession",
-      action: `commit ${path}`,
-      endpoint: endpoint(),
-      attempts: 2,
-      reason: refused === undefined ? { _tag: "Malformed", status: 200, detail } : { ...refused, detail },
-    }))
+  const refused = broken.refusal?.reason
+  return fail(
+    "CommitImageStoreUploadSession",
+    `commit ${path}`,
+    refused?._tag === "Rejected" ? { ...refused, detail } : senseless(detail),
+  )
 }
