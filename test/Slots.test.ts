@@ -3,7 +3,9 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FastCheck from "effect/FastCheck"
+import { FabricError } from "../src/FabricError.ts"
 import { Slots } from "../src/upload/Slots.ts"
+import { SMALLEST_CHUNK } from "../src/upload/uploadOptions.ts"
 
 /** How many slots there are for those who take them now. */
 const free = (slots: Slots) =>
@@ -43,9 +45,9 @@ describe("slots", () => {
       slots.troubled()
       assert.strictEqual(slots.limit, 3)
       assert.strictEqual(yield* free(slots), 3)
-      for (let successes = 0; successes < 8; successes++) slots.succeeded()
+      for (let successes = 0; successes < 8; successes++) slots.succeeded(1)
       assert.strictEqual(yield* free(slots), 4)
-      for (let successes = 0; successes < 80; successes++) slots.succeeded()
+      for (let successes = 0; successes < 80; successes++) slots.succeeded(1)
       assert.strictEqual(yield* free(slots), 5, "never more than at first")
     }))
 
@@ -59,12 +61,33 @@ describe("slots", () => {
       const fibers = yield* Effect.forEach([1, 2], () => Effect.fork(enter))
       yield* Effect.yieldNow()
       assert.strictEqual(inside, 1)
-      for (let successes = 0; successes < 8; successes++) slots.succeeded()
+      for (let successes = 0; successes < 8; successes++) slots.succeeded(1)
       yield* Effect.yieldNow()
       assert.strictEqual(inside, 2)
       yield* Deferred.succeed(gate, undefined)
       yield* Effect.forEach(fibers, Fiber.join)
     }))
+
+  it("know what the cluster finds too large: half of the least that it refused, unless it has taken more", () => {
+    const slots = new Slots(2)
+    const refusal = new FabricError({
+      operation: "UploadFileChunk",
+      action: "upload App/a.bin",
+      endpoint: "one:19080",
+      attempts: 1,
+      reason: { _tag: "Rejected", status: 413, code: undefined, detail: "" },
+    })
+    assert.isUndefined(slots.refusalOf(2 ** 40))
+    for (const bytes of [400_000, 800_000]) slots.refused(bytes, refusal)
+    assert.strictEqual(slots.largest, 200_000)
+    assert.isUndefined(slots.refusalOf(200_000))
+    assert.strictEqual(slots.refusalOf(200_001), refusal)
+    slots.succeeded(300_000)
+    assert.isUndefined(slots.refusalOf(300_000))
+    assert.strictEqual(slots.refusalOf(300_001), refusal)
+    slots.refused(1, refusal)
+    assert.strictEqual(slots.largest, SMALLEST_CHUNK)
+  })
 
   it.effect("are never lost, whenever those who use them or wait for them are interrupted or fail", () =>
     Effect.promise(() =>

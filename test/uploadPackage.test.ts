@@ -1,3 +1,5 @@
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -15,6 +17,7 @@ import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
 import { clusterWith, inject, requestsOf } from "./support/cluster.ts"
+import { clientOver } from "./support/mortal.ts"
 import {
   applicationManifest,
   fileOf,
@@ -87,12 +90,36 @@ describe("a folder", () => {
       yield* inject(Fault.tooLarge, "UploadFile")
       yield* upload(yield* folderOf(files), { chunkSize: 300_000, concurrency: 1, validate: false }, "Big")
       assert.deepStrictEqual(yield* stored, withMarkers(files, ["_.dir"], "Big"))
-      // Up to two files wait for their turn by then, as fast as the disk has opened them, and go whole as well.
-      const whole = (yield* asked("UploadFile")).filter((path) => path !== "Big/_.dir").length
-      assert.include([1, 2, 3], whole)
+      assert.lengthOf((yield* asked("UploadFile")).filter((path) => path !== "Big/_.dir"), 1)
       // The first was refused; it and the others go in two chunks each.
-      assert.lengthOf(yield* asked("UploadFileChunk"), 2 * (5 - (whole - 1)))
+      assert.lengthOf(yield* asked("UploadFileChunk"), 2 * 5)
     })))
+
+  it.effect("sends nothing of a size that the cluster has found too large for another file", () =>
+    run(
+      Effect.gen(function* () {
+        const files = Object.fromEntries(
+          ["a", "b", "c", "d", "e"].map((name) => [name, name.repeat(900_000)]),
+        )
+        const refused: Array<number> = []
+        const limited = clientOver(HttpClient.transform((sent, request) => {
+          const size = request.body.contentLength ?? 0
+          if (size <= 150_000) return sent
+          refused.push(size)
+          const answer = HttpClientResponse.fromWeb(request, new Response(null, { status: 413 }))
+          return Effect.delay(Effect.succeed(answer), `${refused.length % 3 + 1} seconds`)
+        }))
+        const options = { chunkSize: 1_000_000, concurrency: 2, validate: false }
+        yield* Effect.provide(upload(yield* folderOf(files), options, "Big"), limited)
+        assert.deepStrictEqual(yield* stored, withMarkers(files, ["_.dir"], "Big"))
+        // What was under way by then is refused with the first.
+        for (const size of [900_000, 450_000, 225_000]) {
+          assert.include([1, 2], refused.filter((each) => each === size).length)
+        }
+        assert.isAtMost(refused.length, 6)
+      }),
+      { latency: "1 second" },
+    ))
 
   it.effect("tells how it goes, and ends with a summary", () =>
     run(Effect.gen(function* () {

@@ -278,18 +278,23 @@ class FileUpload {
     const { size } = this.#source
     return Effect.flatMap(
       secondsLeft(putTimeout(size, this.#usedChunkSize)),
-      (timeout) => {
+      (timeout): Effect.Effect<void, FabricError, FabricClient> => {
+        const refusal = this.#slots.refusalOf(size)
+        if (refusal !== undefined) return refusal
         this.#progress.send(0, size)
-        const put = putFileOnce(this.#path, body, timeout, {
-          out: (bytes) => size <= WORTH_TELLING ? undefined : this.#progress.goOut(0, bytes),
-          over: (reason) => {
-            if (reason !== undefined) {
-              return this.#slots.failed(reason, this.#clock.unsafeCurrentTimeMillis(), timeout)
-            }
-            this.#slots.succeeded()
-            this.#patience.note()
-          },
-        })
+        const put = this.#learn(
+          size,
+          putFileOnce(this.#path, body, timeout, {
+            out: (bytes) => size <= WORTH_TELLING ? undefined : this.#progress.goOut(0, bytes),
+            over: (reason) => {
+              if (reason !== undefined) {
+                return this.#slots.failed(reason, this.#clock.unsafeCurrentTimeMillis(), timeout)
+              }
+              this.#slots.succeeded(size)
+              this.#patience.note()
+            },
+          }),
+        )
         if (this.#puts++ === 0 || this.#journal === undefined) return put
         const until = latestArrival(timeout, this.#clock.unsafeCurrentTimeMillis())
         return Effect.zipRight(this.#journal.repeated(Math.max(until, this.#slots.quietAt)), put)
@@ -299,7 +304,7 @@ class FileUpload {
 
   /** A cluster that finds a single request too large takes smaller ones, if it has sessions at all. */
   #bySmallerRequests(refusal: FabricError): Effect.Effect<void, UploadError, Env> {
-    if (!this.#shrink(this.#source.size)) return refusal
+    if (this.#source.size <= SMALLEST_CHUNK) return refusal
     return Effect.flatMap(this.#patience.persist(hasUploadSessions), (has) => {
       if (!has) return takesNoChunks(refusal)
       this.#progress.retry()
@@ -320,7 +325,7 @@ class FileUpload {
       const found: Resumable = yield* findResumable({
         path: this.#path,
         size,
-        chunkSize: this.#chunkSize,
+        chunkSize: this.#nextChunkSize(),
         resume: this.#options.resume ?? uploadDefaults.resume,
         patience: this.#patience,
         waiting: this.#waiting,
@@ -332,7 +337,7 @@ class FileUpload {
         { path: this.#path, size },
         {
           source: name,
-          chunkSize: () => this.#chunkSize,
+          chunkSize: () => this.#nextChunkSize(),
           resumed,
           hooks: this.#hooks,
           patience: this.#patience,
@@ -365,12 +370,14 @@ class FileUpload {
     let again = false
     const send = this.#slots.useBuffer(sizeOf(range), (buffer) =>
       Effect.gen(this, function* () {
+        const refusal = this.#slots.refusalOf(sizeOf(range))
+        if (refusal !== undefined) return yield* work.giveUp(refusal)
         const bytes = yield* this.#source.read(range, buffer)
         const hash = yield* this.#see(range, bytes)
         // That the source has given it is progress, that it gives it again is not.
         if (!again) this.#patience.note()
         again = true
-        return yield* work.send(range, bytes, hash)
+        return yield* this.#learn(bytes.length, work.send(range, bytes, hash))
       }))
     return Effect.gen(function* () {
       if (mayArrive && (yield* work.settle(range))) return
@@ -422,21 +429,27 @@ class FileUpload {
       waiting: this.#waiting,
       arrived: (range) =>
         Effect.sync(() => {
-          this.#slots.succeeded()
+          this.#slots.succeeded(sizeOf(range))
           this.#progress.arrive(range.first, sizeOf(range))
         }),
       committing: Effect.sync(() => this.#progress.commit()),
     }
   }
 
-  #restart(broken: Broken, times: number): boolean {
-    return broken._tag === "ChunkTooLarge" ? this.#shrink(this.#chunkSize) : restartOnce(broken, times)
+  /** Sends so many bytes; where the cluster finds them too large, nobody else has to find out. */
+  #learn<A, E extends UploadError, R>(bytes: number, sent: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.tapError(sent, (error) => {
+      if (isTooLarge(error)) this.#slots.refused(bytes, error)
+      return Effect.void
+    })
   }
 
-  /** Makes chunks smaller than what the cluster found too large, unless they cannot be. */
-  #shrink(tooLarge: number): boolean {
-    if (tooLarge <= SMALLEST_CHUNK) return false
-    this.#chunkSize = this.#slots.largest = Math.max(Math.ceil(tooLarge / 2), SMALLEST_CHUNK)
-    return true
+  /** Bytes of a chunk in the next session. */
+  #nextChunkSize(): number {
+    return this.#chunkSize = Math.min(this.#chunkSize, this.#slots.largest)
+  }
+
+  #restart(broken: Broken, times: number): boolean {
+    return broken._tag === "ChunkTooLarge" ? this.#usedChunkSize > SMALLEST_CHUNK : restartOnce(broken, times)
   }
 }

@@ -274,6 +274,11 @@ export class OpenSession {
     return Effect.as(this.#hooks.arrived(range), true)
   }
 
+  /** Gives the session up for one of smaller chunks: the error of another's tells that its own are too large. */
+  giveUp(error: FabricError): Effect.Effect<never, FabricError> {
+    return this.#break({ _tag: "ChunkTooLarge", error })
+  }
+
   #break(broken: BrokenByChunk): Effect.Effect<never, FabricError> {
     this.broken.push(broken)
     return broken.error

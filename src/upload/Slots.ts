@@ -5,10 +5,11 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { FabricErrorReason } from "../FabricError.ts"
+import type { FabricError, FabricErrorReason } from "../FabricError.ts"
 import { chunkMemory, Hasher } from "./Hasher.ts"
 import { arrivesUntil } from "./lateArrival.ts"
 import type { Pulse } from "./Patience.ts"
+import { SMALLEST_CHUNK } from "./uploadOptions.ts"
 
 /** One who wants a slot. Whoever is interrupted gives back by it what it had, whether it knew or not. */
 interface Ticket {
@@ -35,6 +36,10 @@ export class Slots {
   unsettled = false
   /** Hashes what the slots read. */
   readonly hasher: Hasher = new Hasher()
+  #largest = Infinity
+  #refusal: FabricError | undefined
+  /** Bytes of the largest body that has been taken. */
+  #accepted = 0
   #limit: number
   #taken = 0
   #streak = 0
@@ -87,7 +92,20 @@ export class Slots {
   }
 
   /** Bytes of a request's body that the cluster may still take: it has found more too large. */
-  largest: number = Infinity
+  get largest(): number {
+    return this.#largest
+  }
+
+  /** The cluster has found a body of so many bytes too large. */
+  refused(bytes: number, refusal: FabricError): void {
+    this.#largest = Math.min(this.#largest, Math.max(Math.ceil(bytes / 2), SMALLEST_CHUNK))
+    this.#refusal = refusal
+  }
+
+  /** By what a body of so many bytes would be refused, as another was; unless as many were taken before. */
+  refusalOf(bytes: number): FabricError | undefined {
+    return bytes > Math.max(this.#largest, this.#accepted) ? this.#refusal : undefined
+  }
 
   /** No single request that was left without an answer can arrive after this time, in milliseconds since 1970. */
   quietAt = 0
@@ -97,8 +115,9 @@ export class Slots {
     this.quietAt = Math.max(this.quietAt, arrivesUntil(reason, timeout, now))
   }
 
-  /** A request succeeded. */
-  succeeded(): void {
+  /** A request with a body of so many bytes succeeded. */
+  succeeded(bytes: number): void {
+    this.#accepted = Math.max(this.#accepted, bytes)
     if (this.#limit < this.#most && ++this.#streak >= GROW_AFTER) this.#resize(this.#limit + 1)
   }
 

@@ -33,6 +33,8 @@ export interface ChunkWork extends Pick<SessionWork, "sessionId" | "missing"> {
   readonly handOut: () => void
   /** Whether a range that was begun before, here or by a dead process, has arrived; waits until that is certain. */
   readonly settle: OpenSession["settle"]
+  /** The session's chunks are too large, by what another's was refused for: fails with that. */
+  readonly giveUp: OpenSession["giveUp"]
 }
 
 /** A session that was taken from a dead run, none of whose chunks can arrive after `quietAt`. */
@@ -166,7 +168,14 @@ const rounds = <A, E, R>(
         })
       const value = yield* withHeartbeat(
         session.touch,
-        use({ sessionId: session.sessionId, missing, send, settle, handOut: () => session.handOut() }),
+        use({
+          sessionId: session.sessionId,
+          missing,
+          send,
+          settle,
+          giveUp: (refusal) => session.giveUp(refusal),
+          handOut: () => session.handOut(),
+        }),
       )
       const wanted = missing
       missing = yield* session.expected
