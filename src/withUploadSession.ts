@@ -44,13 +44,13 @@ export interface TransactionOptions {
 }
 
 const quiet: SessionHooks = {
-  sending: () => Effect.void,
+  sending: () => {},
   out: () => {},
   unsettled: () => {},
-  retried: () => Effect.void,
+  retried: () => {},
   waiting: () => Effect.void,
-  arrived: () => Effect.void,
-  committing: Effect.void,
+  arrived: () => {},
+  committing: () => {},
 }
 
 /**

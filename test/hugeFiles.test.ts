@@ -57,13 +57,13 @@ const marked = (size: number) => {
 }
 
 const quiet: SessionHooks = {
-  sending: () => Effect.void,
+  sending: () => {},
   out: () => {},
   unsettled: () => {},
-  retried: () => Effect.void,
+  retried: () => {},
   waiting: () => Effect.void,
-  arrived: () => Effect.void,
-  committing: Effect.void,
+  arrived: () => {},
+  committing: () => {},
 }
 
 /** Counts what arrives of a file of marks. */

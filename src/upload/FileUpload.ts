@@ -409,11 +409,9 @@ class FileUpload {
     )
   }
 
-  #retried(error: FabricError): Effect.Effect<void> {
-    return Effect.sync(() => {
-      this.#slots.troubled()
-      this.#progress.retry(error.message)
-    })
+  #retried(error: FabricError): void {
+    this.#slots.troubled()
+    this.#progress.retry(error.message)
   }
 
   get #waiting(): Waiting {
@@ -422,17 +420,16 @@ class FileUpload {
 
   get #hooks(): SessionHooks {
     return {
-      sending: (range) => Effect.sync(() => this.#progress.send(range.first, sizeOf(range))),
+      sending: (range) => this.#progress.send(range.first, sizeOf(range)),
       out: (range, bytes) => this.#progress.goOut(range.first, bytes),
       retried: (error) => this.#retried(error),
       unsettled: () => this.#slots.unsettled = true,
       waiting: this.#waiting,
-      arrived: (range) =>
-        Effect.sync(() => {
-          this.#slots.succeeded(sizeOf(range))
-          this.#progress.arrive(range.first, sizeOf(range))
-        }),
-      committing: Effect.sync(() => this.#progress.commit()),
+      arrived: (range) => {
+        this.#slots.succeeded(sizeOf(range))
+        this.#progress.arrive(range.first, sizeOf(range))
+      },
+      committing: () => this.#progress.commit(),
     }
   }
 

@@ -44,18 +44,18 @@ export type Broken =
 /** What happens on the way. */
 export interface SessionHooks {
   /** A chunk goes out, for the first time or again. */
-  readonly sending: (range: ByteRange) => Effect.Effect<void>
+  readonly sending: (range: ByteRange) => void
   /** So many more bytes of the chunk are out. */
   readonly out: (range: ByteRange, bytes: number) => void
   /** What became of the commit cannot be told: it may still be running. */
   readonly unsettled: () => void
   /** An attempt failed and is repeated. */
-  readonly retried: (error: FabricError) => Effect.Effect<void>
+  readonly retried: (error: FabricError) => void
   /** Nothing is sent again before that time: a lost chunk may still arrive. */
   readonly waiting: Waiting
   /** A chunk arrived. */
-  readonly arrived: (range: ByteRange) => Effect.Effect<void>
-  readonly committing: Effect.Effect<void>
+  readonly arrived: (range: ByteRange) => void
+  readonly committing: () => void
 }
 
 /** One session, from its record before the first chunk to its death. */
@@ -138,6 +138,7 @@ export class OpenSession {
       (timeout) =>
         Effect.clockWith((clock) => {
           let gone = 0
+          this.#hooks.sending(range)
           return Effect.either(putChunkOnce(
             { path, sessionId: this.sessionId, range, size, bytes, timeout },
             {
@@ -154,8 +155,8 @@ export class OpenSession {
     const attempt = (
       repeat: number,
     ): Effect.Effect<boolean, FabricError | JournalError, FabricClient> =>
-      Effect.flatMap(Effect.zipRight(this.#hooks.sending(range), send), (result) => {
-        if (Either.isRight(result)) return this.#arrived(range)
+      Effect.flatMap(send, (result) => {
+        if (Either.isRight(result)) return Effect.succeed(this.#arrived(range))
         const error = result.left
         const { reason } = error
         if (isRangeRefusal(error)) {
@@ -175,7 +176,8 @@ export class OpenSession {
         }
         // The primary moved between the gateway's look and the chunk (protocol.md 4.3): the next one opens the session again.
         if (!error.isRetryable && !error.isNotFound) return error
-        const wait = Effect.zipRight(this.#hooks.retried(error), this.#patience.wait(repeat, error))
+        this.#hooks.retried(error)
+        const wait = this.#patience.wait(repeat, error)
         return mayArrive(reason)
           ? Effect.zipRight(wait, this.#has(range))
           // How long a dead run's last request may be under way is computed from what it wrote last.
@@ -234,7 +236,7 @@ export class OpenSession {
       })
       this.#asked = true
       this.#before = before
-      yield* this.#hooks.committing
+      this.#hooks.committing()
       this.#patience.note()
       return yield* settleCommit({
         sessionId: this.sessionId,
@@ -269,9 +271,10 @@ export class OpenSession {
     )
   })
 
-  #arrived(range: ByteRange): Effect.Effect<true> {
+  #arrived(range: ByteRange): true {
     this.#patience.note()
-    return Effect.as(this.#hooks.arrived(range), true)
+    this.#hooks.arrived(range)
+    return true
   }
 
   /** Gives the session up for one of smaller chunks: the error of another's tells that its own are too large. */
@@ -286,12 +289,9 @@ export class OpenSession {
 
   /** Whether the cluster has a range. */
   #has(range: ByteRange): Effect.Effect<boolean, FabricError, FabricClient> {
-    return Effect.flatMap(
+    return Effect.map(
       this.#patience.persist(getUploadSession({ sessionId: this.sessionId })),
-      (session) =>
-        Option.exists(session, ({ expected }) => arrived(range, expected))
-          ? this.#arrived(range)
-          : Effect.succeed(false),
+      (session) => Option.exists(session, ({ expected }) => arrived(range, expected)) && this.#arrived(range),
     )
   }
 

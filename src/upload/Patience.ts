@@ -28,13 +28,13 @@ export interface Pulse {
 export class Patience {
   /** Milliseconds. */
   readonly limit: number
-  readonly #retried: (error: FabricError) => Effect.Effect<void>
+  readonly #retried: (error: FabricError) => void
   readonly #pulse: Pulse
 
   /** `limit` is in milliseconds. `retried` hears of what {@link Patience.persist} repeats. */
   constructor(
     limit: number,
-    retried: (error: FabricError) => Effect.Effect<void> = () => Effect.void,
+    retried: (error: FabricError) => void = () => {},
     pulse: Pulse = { failing: undefined },
   ) {
     this.limit = limit
@@ -78,9 +78,10 @@ export class Patience {
         (error) => {
           // Whoever was the first to fail is the one whose success ends it.
           const first = mends || this.#pulse.failing === undefined
-          return this.#retried(error).pipe(
-            Effect.zipRight(this.wait(repeat, error)),
-            Effect.zipRight(Effect.suspend(() => attempt(repeat + 1, first))),
+          this.#retried(error)
+          return Effect.zipRight(
+            this.wait(repeat, error),
+            Effect.suspend(() => attempt(repeat + 1, first)),
           )
         },
       )
