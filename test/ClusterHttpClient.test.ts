@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type * as Http from "node:http"
+import type * as Net from "node:net"
 import { ClusterHttpClient, deleteUploadSession, FabricClient, FabricConfig, putFile } from "../mod.ts"
 import { Emulator } from "../src/emulator/mod.ts"
 import { operatorPfx } from "./fixtures/operatorPfx.ts"
@@ -320,10 +321,29 @@ describe("over TLS", () => {
     Effect.gen(function* () {
       const server = yield* Effect.promise(() => certificate("localhost"))
       const { port } = yield* serveHttps(server, ok)
-      const error = yield* Effect.provide(failure(remove), at(`http://localhost:${port}`))
-      assert.strictEqual(error.reason._tag, "Untrusted")
-      assert.include(error.message, "write https://")
+      const cluster = yield* Layer.build(at(`http://localhost:${port}`))
+      for (const time of ["first", "second"]) {
+        const error = yield* Effect.provide(failure(remove), cluster)
+        assert.strictEqual(error.reason._tag, "Untrusted", time)
+        assert.include(error.message, "write https://", time)
+      }
     }))
+
+  for (const scheme of ["http", "https"]) {
+    it.scoped(`takes for ${scheme} nothing that speaks something else`, () =>
+      Effect.gen(function* () {
+        const server = yield* Effect.promise(() => certificate("localhost"))
+        const greet = (socket: Net.Socket) => void socket.write("SSH-2.0-OpenSSH_9.6\r\n")
+        const { port } = yield* (scheme === "http" ? serveTcp(greet) : serveTls(server, greet))
+        const cluster = yield* Layer.build(at(`${scheme}://localhost:${port}`, { ca: server.cert }))
+        for (const time of ["first", "second"]) {
+          const error = yield* Effect.provide(failure(remove), cluster)
+          assert.isFalse(error.isRetryable, time)
+          assert.include(error.message, "what answered speaks no HTTP", time)
+          assert.notInclude(error.message, "https://", time)
+        }
+      }))
+  }
 
   it.scoped("has sent nothing when the connection is lost in the handshake", () =>
     Effect.gen(function* () {

@@ -40,11 +40,15 @@ export const WRONG_NAME = "ERR_TLS_CERT_ALTNAME_INVALID"
 /** No authority that is trusted has signed the gateway's certificate. */
 export const UNSIGNED: RegExp = /SELF_SIGNED|UNABLE_TO|UNKNOWN_ISSUER|UnknownIssuer|INVALID_CA/
 
+/** What came back is no HTTP. */
+export const NO_HTTP: RegExp = /^HPE_/
+
 const PIN = "if it is the cluster's own, give its thumbprint: " +
   "`serverCertificate`, FABRIC_SERVER_THUMBPRINT, --server-thumbprint"
 
 const TLS_HINTS: ReadonlyArray<readonly [codes: RegExp, hint: string]> = [
-  [/^(TLS_WANTED|HPE_)/, "the port speaks TLS; write https:// for this endpoint"],
+  [/^TLS_WANTED$/, "the port speaks TLS; write https:// for this endpoint"],
+  [NO_HTTP, "what answered speaks no HTTP; check the address and the port (the gateway's is 19080)"],
   [
     /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|^EPROTO$/,
     "the port may not speak TLS, or no version of it that both sides know; write http:// for an unsecured cluster",

@@ -8,7 +8,7 @@ import * as Https from "node:https"
 import * as Tls from "node:tls"
 import { type Body, bodySize, type Outgoing } from "./Exchange.ts"
 import { KeepAlive } from "./KeepAlive.ts"
-import { BAD_ANSWER, NoAnswer, TLS_WANTED, UNSIGNED } from "./NoAnswer.ts"
+import { BAD_ANSWER, NO_HTTP, NoAnswer, TLS_WANTED, UNSIGNED } from "./NoAnswer.ts"
 import { byAuthority, shownBy, type Trust } from "./trust.ts"
 
 /** Bytes of a body written at a time: few enough that several bodies at once on a slow line still show progress. */
@@ -36,7 +36,7 @@ export class Pool {
   readonly #certified: boolean
   /** The gateway may ask for the client certificate late, and is asked before a large body comes. */
   #asks: boolean
-  #knownAsHttp = false
+  #speaksNoTls = false
   #answered = false
   #piece = LEAST_PIECE
 
@@ -87,7 +87,7 @@ export class Pool {
 
   /** This endpoint has answered, so it speaks what we speak. */
   answered(): void {
-    this.#answered = this.#knownAsHttp = true
+    this.#answered = this.#speaksNoTls = true
   }
 
   /** Bytes of a body that are written at a time. */
@@ -108,8 +108,9 @@ export class Pool {
 
   /**
    * Looks closer at a lost connection, or at one that was not made (not `connected`). A port that speaks TLS
-   * resets a plain request without a word, so the first time an endpoint does that, it is asked for a TLS
-   * handshake. So is one whose certificate is not trusted: its thumbprint is what can be. Returns how to stop that.
+   * resets a plain request, with or without a word that is no HTTP: so one that does is asked for a TLS handshake,
+   * until it has not taken one. So is one whose certificate is not trusted: its thumbprint is what can be. Returns how
+   * to stop that.
    */
   diagnose(error: NoAnswer, connected: boolean, then: (error: NoAnswer) => void): () => void {
     // Nonsense where sense came from before is not a matter of TLS.
@@ -125,15 +126,17 @@ export class Pool {
     if (!connected && UNSIGNED.test(code)) {
       return this.#look((socket) => new NoAnswer(code, `${detail}; ${shownBy(socket)}`, "no"), error, then)
     }
-    if (this.#secure || this.#knownAsHttp || code !== "ECONNRESET") {
+    if (this.#secure || this.#speaksNoTls || !(code === "ECONNRESET" || NO_HTTP.test(code))) {
       then(error)
       return () => {}
     }
-    this.#knownAsHttp = true
     return this.#look(
       () => new NoAnswer(TLS_WANTED, "plain HTTP on a port that speaks TLS", "no"),
       error,
-      then,
+      (found) => {
+        this.#speaksNoTls = found === error
+        then(found)
+      },
     )
   }
 
@@ -144,14 +147,20 @@ export class Pool {
     then: (error: NoAnswer) => void,
   ): () => void {
     const socket = Tls.connect({ host: this.#host, port: this.#port, rejectUnauthorized: false })
-    const end = (error: NoAnswer) => {
+    let looking = true
+    const stop = () => {
+      looking = false
       socket.destroy()
+    }
+    const end = (error: NoAnswer) => {
+      if (!looking) return
+      stop()
       then(error)
     }
     socket.once("secureConnect", () => end(found(socket)))
     socket.on("error", () => end(otherwise))
     socket.once("close", () => end(otherwise))
-    return () => socket.destroy()
+    return stop
   }
 
   close(): void {
