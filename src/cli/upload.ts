@@ -15,7 +15,7 @@ import * as Stream from "effect/Stream"
 import { stat } from "node:fs/promises"
 import { basename, resolve } from "node:path"
 import { FabricClient } from "../FabricClient.ts"
-import { FabricError } from "../FabricError.ts"
+import { FabricError, type FabricErrorReason } from "../FabricError.ts"
 import { hasUploadSessions } from "../ImageStore.ts"
 import type { PackageEvent, PackageUploadError } from "../PackageEvent.ts"
 import { codeOf } from "../system/codeOf.ts"
@@ -127,14 +127,22 @@ const isPackage = (source: string): Effect.Effect<boolean, SourceError> =>
 const issueOf = (code: string): string =>
   code === "ENOENT" ? "there is no such file or folder" : `it cannot be read (${code})`
 
-/** Uploads are patient, but not with an address where nobody ever answers. */
+/** Uploads are patient, but not with an address where nobody ever answers, nor with a cluster that they are not for. */
 const answers: Effect.Effect<void, FabricError, FabricClient> = Effect.catchAll(
   Effect.asVoid(hasUploadSessions),
   ({ attempts, endpoint, operation, reason }) =>
-    reason._tag === "Unreachable" && reason.sent === "no"
-      ? new FabricError({ operation, action: "reach the cluster", endpoint, attempts, reason })
+    isFinal(reason)
+      ? new FabricError({ operation, action: "upload to the cluster", endpoint, attempts, reason })
       : Effect.void,
 )
+
+/** Other errors that a cluster answers are told by what meets them again. */
+const isFinal = (reason: FabricErrorReason): boolean =>
+  reason._tag === "Unreachable"
+    ? reason.sent === "no"
+    : reason._tag === "Rejected"
+    ? reason.status === 401 || reason.status === 403
+    : reason._tag !== "TimedOut"
 
 /** Runs a plan to its end, which comes only after the clean-up. */
 const run = (

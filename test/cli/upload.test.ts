@@ -385,7 +385,40 @@ it.effect("upload fails soon where nobody answers at all", () =>
       yield* (yield* Emulator).inject(Fault.refuse, { times: 1000 })
       const ran = yield* upload(state, [yield* folderOf(shop)])
       expect(ran).toMatchObject({ code: 1, out: "" })
-      expect(ran.err).toContain("Cannot reach the cluster at one:19080 (after 4 attempts): nobody answered")
+      expect(ran.err).toContain(
+        "Cannot upload to the cluster at one:19080 (after 4 attempts): nobody answered",
+      )
+    })
+  ))
+
+for (
+  const [fault, says] of [
+    [Fault.reply(401), "answered 401 to these credentials"],
+    [Fault.reply(403), "answered 403 to these credentials"],
+    [Fault.error("E_ACCESSDENIED"), "answered 403 E_ACCESSDENIED"],
+    [Fault.answer({ status: 302, headers: { location: "https://login.example/" } }), "302, a redirect"],
+  ] as const
+) {
+  it.effect(`upload ends before it begins where the first answer is: ${says}`, () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const emulator = yield* Emulator
+        yield* emulator.inject(fault)
+        const ran = yield* upload(state, [yield* fileOf("a.bin", BIG), ...CHUNKS])
+        expect(ran).toMatchObject({ code: 1, out: "" })
+        expect(ran.err).toContain("Cannot upload to the cluster at one:19080: ")
+        expect(ran.err).toContain(says)
+        expect(yield* emulator.requests).toHaveLength(1)
+      })
+    ))
+}
+
+it.effect("upload goes on where the cluster is too busy to answer at first", () =>
+  run((state) =>
+    Effect.gen(function* () {
+      yield* (yield* Emulator).inject(Fault.error("FABRIC_E_SERVICE_TOO_BUSY"), { times: 5 })
+      const ran = yield* upload(state, [yield* fileOf("a.bin", BIG), ...CHUNKS])
+      expect(ran.code).toBe(0)
     })
   ))
 
