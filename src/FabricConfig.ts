@@ -18,6 +18,7 @@ import { tolerant } from "./client/tolerant.ts"
 import { readToken } from "./credentials/BearerToken.ts"
 import { parseThumbprint, type ServerCertificate } from "./credentials/ServerCertificate.ts"
 import { tokenCommand, tokenFile } from "./credentials/tokenSources.ts"
+import { systemSays } from "./system/systemSays.ts"
 
 /** How failed attempts are repeated. Each repeat of an unreachable gateway goes to the next endpoint. */
 export interface RetryPolicy {
@@ -380,7 +381,8 @@ const pem = (name: string, source: string): Effect.Effect<string, ConfigError.Co
     : Effect.tryPromise({
       try: () => readFile(source, "utf8"),
       // The path is left out: it may be a secret pasted in the wrong place.
-      catch: (cause) => problem(name, `neither PEM text nor a file that can be read (${errorCode(cause)})`),
+      catch: (cause) =>
+        problem(name, `neither PEM text nor a file that can be read (${systemSays(cause, "--allow-read")})`),
     }).pipe(Effect.filterOrFail(
       (text) => text.includes("-----BEGIN "),
       () => problem(name, "the file is not PEM text; convert it, for example with openssl"),
@@ -392,8 +394,6 @@ const PFX_IN_BASE64 = /^\s*MI[A-Za-z0-9+/=\s]{200,}$/
 const readPfx = (name: string, source: string): Effect.Effect<Uint8Array, ConfigError.ConfigError> =>
   PFX_IN_BASE64.test(source) ? Effect.succeed(Buffer.from(source, "base64")) : Effect.tryPromise({
     try: () => readFile(source),
-    catch: (cause) => problem(name, `neither a file that can be read nor Base64 (${errorCode(cause)})`),
+    catch: (cause) =>
+      problem(name, `neither a file that can be read nor Base64 (${systemSays(cause, "--allow-read")})`),
   })
-
-const errorCode = (cause: unknown): string =>
-  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : "unknown error"

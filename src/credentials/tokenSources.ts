@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import { readFile } from "node:fs/promises"
+import { systemSays } from "../system/systemSays.ts"
 import { withoutTokens } from "./jwt.ts"
 
 /** Reads the token from a file, which may get another one at any time. */
@@ -84,9 +85,3 @@ const wordsOf = (line: string): Either.Either<ReadonlyArray<string>, Error> =>
       (line.match(WORD) ?? []).map((word) => word.replace(/"([^"]*)"|'([^']*)'/g, (_, a, b) => a ?? b)),
     )
     : Either.left(new Error("its command has a quote that does not end"))
-
-/** The system's code, or what Deno wants: messages name what was asked for. */
-const systemSays = (cause: unknown, permissions: string): string => {
-  const { code, name } = cause as { readonly code?: unknown; readonly name?: unknown }
-  return name === "NotCapable" ? `deno run ${permissions}` : String(code ?? name)
-}

@@ -94,6 +94,10 @@ const WORDS: ReadonlyArray<readonly [text: RegExp, code: string]> = [
   [/reset|closed|hang up|broken pipe/i, "ECONNRESET"],
 ]
 
+/** Deno says no to a host's name in the words of a resolver. */
+const isForbidden = (code: string | undefined, syscall: string | undefined): boolean =>
+  "Deno" in globalThis && code === "EPERM" && syscall === "getaddrinfo"
+
 /** Copies code and text from wherever in a chain of causes they stand. */
 export const noAnswer = (error: unknown): NoAnswer => {
   let code: string | undefined
@@ -116,7 +120,7 @@ export const noAnswer = (error: unknown): NoAnswer => {
   }
   const own = code === undefined || !/^[A-Z][A-Z0-9_]+$/.test(code)
   const known = own ? WORDS.find(([text]) => text.test(`${code ?? ""} ${detail}`))?.[1] : undefined
-  const named = known ?? code ?? "UNKNOWN"
+  const named = isForbidden(code, syscall) ? "NotCapable" : known ?? code ?? "UNKNOWN"
   const never = NEVER_SENT.test(named) || syscall === "connect" || syscall === "getaddrinfo"
   const result = new NoAnswer(named, detail.slice(0, 500), never ? "no" : "maybe")
   return result.distrust === undefined ? result : new NoAnswer(named, result.detail, "no")

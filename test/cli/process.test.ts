@@ -280,6 +280,25 @@ describe("under Deno, from its sources", () => {
     expect(data.err).toContain("--allow-write")
   }, LONG)
 
+  it("says which permission is missing for a host, by its name too, at the first attempt", async () => {
+    for (const host of ["localhost", "127.0.0.1"]) {
+      const { code, err } = await deno([], ["session", "delete", S, "--endpoint", `http://${host}:1`]).ended
+      expect(code).toBe(1)
+      expect(err).toContain(`at ${host}:1: nobody answered`)
+      expect(err).toContain("deno run --allow-net")
+    }
+  }, LONG)
+
+  it("says which permission is missing for a certificate's file", async () => {
+    const args = ["session", "delete", S, "--endpoint", "https://localhost:1"]
+    for (const option of ["--ca", "--pfx"]) {
+      const { code, err } = await deno(["--allow-net"], [...args, option, join(root, "LICENSE")]).ended
+      expect(code).toBe(2)
+      expect(err).toMatch(new RegExp(`^Cannot use ${option}: .*deno run --allow-read`, "m"))
+      expect(err).not.toContain("LICENSE")
+    }
+  }, LONG)
+
   it("exits with 2 on wrong use", async () => {
     expect((await deno([], ["session", "delete", "x", "--endpoint", "http://127.0.0.1:1"]).ended).code).toBe(
       2,
