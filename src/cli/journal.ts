@@ -7,7 +7,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import process from "node:process"
-import { folderIn, stateBelow, stateVariable } from "../journal/journalFolder.ts"
+import { folderBelow, folderIn, stateVariable } from "../journal/journalFolder.ts"
 import { messageOf } from "../system/messageOf.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { CliError } from "./CliError.ts"
@@ -20,9 +20,8 @@ const HOME = process.platform === "win32" ? "USERPROFILE" : "HOME"
 export const journal: Layer.Layer<UploadJournal, CliError, Host> = Layer.unwrapEffect(
   Effect.gen(function* () {
     const { variable } = yield* Host
-    const home = yield* variable(HOME)
-    const state = (yield* variable(stateVariable)) ?? (home === undefined ? undefined : stateBelow(home))
-    if (state !== undefined) return UploadJournal.layer({ folder: folderIn(state) })
+    const folder = folderIn(yield* variable(stateVariable)) ?? folderBelow(yield* variable(HOME))
+    if (folder !== undefined) return UploadJournal.layer({ folder })
     // Elsewhere than under Deno the system knows a home without a variable.
     return isReadable({ name: "env", variable: HOME })
       ? UploadJournal.layer()

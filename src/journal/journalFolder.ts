@@ -93,20 +93,26 @@ const STATE = process.platform === "win32"
 /** The variable that names the folder for state. */
 export const stateVariable: string = STATE.variable
 
-/** The folder for state below a home. */
-export const stateBelow = (home: string): string => Path.join(home, ...STATE.belowHome)
+/**
+ * The journal's folder in that for state. Nothing where that is not a whole path: it would be another one wherever a
+ * program runs, and XDG wants it ignored.
+ */
+export const folderIn = (state: string | undefined): string | undefined =>
+  state !== undefined && Path.isAbsolute(state) ? Path.join(state, "effect-fabric", "image-store") : undefined
 
-/** The journal's folder in that for state. */
-export const folderIn = (state: string): string => Path.join(state, "effect-fabric", "image-store")
+/** The journal's folder below a home. */
+export const folderBelow = (home: string | undefined): string | undefined =>
+  folderIn(home && Path.join(home, ...STATE.belowHome))
 
 /**
  * The folder that is used where none is named; nothing where the program may not ask. Deno may have to allow each variable:
  * so only the one that is needed.
  */
-export const defaultFolder = (): string | undefined => {
-  const state = whereAllowed(() => process.env[stateVariable]) || whereAllowed(() => stateBelow(Os.homedir()))
-  return state === undefined ? undefined : folderIn(state)
-}
+export const defaultFolder = (): string | undefined =>
+  folderIn(whereAllowed(() => process.env[stateVariable])) ??
+    folderBelow(whereAllowed(Os.homedir)) ??
+    // Node takes an empty variable for the home.
+    folderBelow(whereAllowed(() => Os.userInfo().homedir))
 
 /** Deno asks for `--allow-sys`; without it all processes here are of one host. */
 const hostname = (): string => whereAllowed(Os.hostname) ?? "localhost"
