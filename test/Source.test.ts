@@ -88,6 +88,17 @@ describe("a file", () => {
       assert.strictEqual(yield* refusal(folder), `Cannot upload ${folder}: it is not a file`)
     }))
 
+  it.scoped.skipIf(process.platform !== "linux")(
+    "that has no size but bytes is not taken for empty",
+    () =>
+      Effect.gen(function* () {
+        assert.strictEqual(
+          yield* refusal("/proc/cpuinfo"),
+          "Cannot upload /proc/cpuinfo: it changed while it was uploaded",
+        )
+      }),
+  )
+
   // Windows has none in its folders.
   it.scoped.skipIf(process.platform === "win32")(
     "that is a pipe is not waited for",

@@ -88,9 +88,11 @@ const readAtOnce = (file: number, size: number): Uint8Array | undefined => {
   // One more, to see that it ends where it should.
   const bytes = new Uint8Array(size + 1)
   let filled = 0
-  for (let read = -1; read !== 0 && filled !== size; filled += read) {
+  let read: number
+  do {
     read = readSync(file, bytes, filled, bytes.length - filled, filled)
-  }
+    filled += read
+  } while (read !== 0 && filled < size)
   return filled === size ? bytes.subarray(0, size) : undefined
 }
 
