@@ -66,23 +66,25 @@ const FolderLine: Schema.Schema<FolderLine> = Schema.Struct({
 
 /** The body of a listing, as the wire has it. */
 export interface ListingBody {
-  readonly StoreFiles: ReadonlyArray<FileLine>
-  readonly StoreFolders: ReadonlyArray<FolderLine>
-  readonly ContinuationToken: string
+  readonly StoreFiles?: ReadonlyArray<FileLine> | null | undefined
+  readonly StoreFolders?: ReadonlyArray<FolderLine> | null | undefined
+  readonly ContinuationToken?: string | null | undefined
 }
 
 /**
  * Checks the body of a listing (protocol.md 3.1). {@link listingOf} reads it, all lines at once: there can be thousands,
  * and a schema that also turns each value into ours takes three times as long.
  */
-export const ListingBody: Schema.Schema<
-  ListingBody,
-  { readonly [K in keyof ListingBody]?: ListingBody[K] | null | undefined }
-> = Schema.Struct({
-  StoreFiles: Schema.optionalWith(Schema.Array(FileLine), { nullable: true, default: () => [] }),
-  StoreFolders: Schema.optionalWith(Schema.Array(FolderLine), { nullable: true, default: () => [] }),
-  ContinuationToken: Schema.optionalWith(Schema.String, { nullable: true, default: () => "" }),
-})
+export const ListingBody: Schema.Schema<ListingBody> = Schema.Struct({
+  StoreFiles: Schema.optional(Schema.NullOr(Schema.Array(FileLine))),
+  StoreFolders: Schema.optional(Schema.NullOr(Schema.Array(FolderLine))),
+  ContinuationToken: Schema.optional(Schema.NullOr(Schema.String)),
+}).pipe(
+  // Or any JSON would be an empty listing.
+  Schema.filter(({ StoreFiles, StoreFolders }) =>
+    StoreFiles !== undefined || StoreFolders !== undefined || "neither StoreFiles nor StoreFolders is there"
+  ),
+)
 
 /** One page of a listing. An empty token: the last one. */
 export interface ListingPage {
@@ -94,8 +96,8 @@ export interface ListingPage {
 export const listingOf = (
   { ContinuationToken, StoreFiles, StoreFolders }: ListingBody,
 ): ListingPage => ({
-  entries: [...StoreFiles.map(fileOf), ...StoreFolders.map(folderOf)],
-  token: ContinuationToken,
+  entries: [...(StoreFiles ?? []).map(fileOf), ...(StoreFolders ?? []).map(folderOf)],
+  token: ContinuationToken ?? "",
 })
 
 const fileOf = ({ FileSize, FileVersion, ModifiedDate, StoreRelativePath }: FileLine): File => ({

@@ -125,6 +125,7 @@ describe("listContent", () => {
         "StoreFiles.0.FileVersion: is missing",
       )
       assert.match(yield* refusal("<html>Welcome</html>"), /^its body is no JSON: .*<html>/)
+      assert.strictEqual(yield* refusal(`{"status":"UP"}`), "neither StoreFiles nor StoreFolders is there")
     }).pipe(Effect.provide(cluster)))
 
   it.effect("does not take a proxy's 404 page for a missing folder", () =>
