@@ -13,6 +13,7 @@ import type { FabricClient } from "./FabricClient.ts"
 import { hasUploadSessions } from "./ImageStore.ts"
 import { type ApplicationPackage, readApplication } from "./package/applicationManifest.ts"
 import { beginPackage } from "./package/beginPackage.ts"
+import { removeLeftCompressions } from "./package/compressionFolder.ts"
 import { compressionsOf, compressPackage } from "./package/compressPackage.ts"
 import type { PackageContent } from "./package/PackageContent.ts"
 import { readFolder } from "./package/packageFolder.ts"
@@ -60,6 +61,7 @@ const run = (
   Effect.gen(function* () {
     const begun = yield* Clock.currentTimeMillis
     yield* validatePackage(source, options)
+    yield* removeLeftCompressions
     const found = yield* openPackage(source, options)
     const destination = path ?? (found.packed ? basename(source, extname(source)) : basename(source))
     yield* validateUpload(destination, options)

@@ -4,7 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { readdirSync, readlinkSync } from "node:fs"
+import { existsSync, readdirSync, readlinkSync, symlinkSync } from "node:fs"
 import { appendFile, readdir, rm, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import process from "node:process"
@@ -108,6 +108,32 @@ describe("a package that is compressed", () => {
         yield* nothingLeft(folder, place)
       }))
   }
+
+  it.scopedLive.skipIf(!existsSync("/dev/full"))(
+    "says that there is no room for it, and where, and blames none of its files",
+    () =>
+      Effect.gen(function* () {
+        const { content, folder, place } = yield* shopOnDisk
+        const begins = () => symlinkSync("/dev/full", join(place, readdirSync(place)[0]!, "0.zip"))
+        const { message } = yield* Effect.flip(compress(content, ["Web/Code"], { begins, read: () => {} }))
+        assert.strictEqual(
+          message,
+          `Cannot upload ${folder}: there is no room for its zip files in ${place} (ENOSPC); TMPDIR names another folder`,
+        )
+        yield* nothingLeft(folder, place)
+      }),
+  )
+
+  it.scopedLive("says where it cannot be written", () =>
+    Effect.gen(function* () {
+      const { content, folder, place } = yield* shopOnDisk
+      yield* Effect.promise(() => rm(place, { recursive: true }))
+      const { message } = yield* Effect.flip(compress(content))
+      assert.strictEqual(
+        message,
+        `Cannot upload ${folder}: its zip files cannot be written in ${place} (ENOENT); TMPDIR names another folder`,
+      )
+    }))
 
   it.scopedLive.skipIf(process.platform !== "linux")(
     "has nothing open when it was interrupted",

@@ -1,12 +1,16 @@
 import { afterEach, assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { spawnSync } from "node:child_process"
 import { mkdir, readdir, symlink, utimes, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
 import process from "node:process"
 import { vi } from "vitest"
-import { compressionFolder } from "../src/package/compressionFolder.ts"
-import { temporaryFolder } from "./support/packages.ts"
+import { compressionFolder, removeLeftCompressions } from "../src/package/compressionFolder.ts"
+import { uploadPackage } from "../src/uploadPackage.ts"
+import { UploadJournal } from "../src/UploadJournal.ts"
+import { cluster } from "./support/cluster.ts"
+import { folderOf, temporaryFolder } from "./support/packages.ts"
 
 afterEach(() => void vi.unstubAllEnvs())
 
@@ -36,11 +40,23 @@ describe("the folder of a compression", () => {
       assert.deepStrictEqual(yield* left, [])
     }))
 
+  it.scopedLive("goes with the next upload of a package where its process is dead", () =>
+    Effect.gen(function* () {
+      const { left, make, nameOf } = yield* place
+      yield* make(nameOf(dead()))
+      yield* Effect.exit(Stream.runDrain(uploadPackage(yield* folderOf({})))).pipe(
+        Effect.provide([cluster, UploadJournal.layerMemory()]),
+      )
+      assert.deepStrictEqual((yield* left).filter((name) => name.startsWith("image-store-zip-")), [])
+    }))
+})
+
+describe("a sweep", () => {
   it.scopedLive("removes what a dead process left", () =>
     Effect.gen(function* () {
       const { left, make, nameOf } = yield* place
       yield* make(nameOf(dead()))
-      yield* Effect.scoped(compressionFolder)
+      yield* removeLeftCompressions
       assert.deepStrictEqual(yield* left, [])
     }))
 
@@ -49,7 +65,7 @@ describe("the folder of a compression", () => {
       const { left, make, nameOf } = yield* place
       const names = [nameOf(process.ppid), nameOf(process.pid)]
       yield* Effect.forEach(names, (name) => make(name))
-      yield* Effect.scoped(compressionFolder)
+      yield* removeLeftCompressions
       assert.sameMembers(yield* left, names)
     }))
 
@@ -61,7 +77,7 @@ describe("the folder of a compression", () => {
         yield* make(own)
         const before = Date.now() / 1000 - process.uptime() - 60
         yield* Effect.promise(() => utimes(join(parent, own), before, before))
-        yield* Effect.scoped(compressionFolder)
+        yield* removeLeftCompressions
         assert.deepStrictEqual(yield* left, [])
       }),
   )
@@ -79,7 +95,7 @@ describe("the folder of a compression", () => {
       yield* Effect.forEach(kept, (name) => make(name))
       yield* Effect.promise(() => writeFile(join(parent, `${name}0`), "a file"))
       yield* Effect.promise(() => symlink(join(parent, kept[1]!), join(parent, `${name}1`)))
-      yield* Effect.scoped(compressionFolder)
+      yield* removeLeftCompressions
       assert.sameMembers(yield* left, [...kept, `${name}0`, `${name}1`])
       assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(parent, kept[1]!))), ["0.zip"])
     }))
@@ -89,7 +105,7 @@ describe("the folder of a compression", () => {
       const { left, make, nameOf, parent } = yield* place
       const name = nameOf(dead())
       yield* make(name, "letter.txt")
-      yield* Effect.scoped(compressionFolder)
+      yield* removeLeftCompressions
       assert.deepStrictEqual(yield* left, [name])
       assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(parent, name))), ["letter.txt"])
     }))

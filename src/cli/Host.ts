@@ -13,7 +13,7 @@ import process from "node:process"
 import { createInterface } from "node:readline"
 import { ClusterHttpClient } from "../ClusterHttpClient.ts"
 import type { FabricConfig } from "../FabricConfig.ts"
-import { isReadable } from "./permission.ts"
+import { isReadable } from "../system/isReadable.ts"
 
 interface Shape {
   /** An environment variable; `undefined` when it is not set, empty, or must not be read. */

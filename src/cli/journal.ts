@@ -8,11 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import process from "node:process"
 import { folderBelow, folderIn, stateVariable } from "../journal/journalFolder.ts"
+import { isReadable } from "../system/isReadable.ts"
 import { messageOf } from "../system/messageOf.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { CliError } from "./CliError.ts"
 import { Host } from "./Host.ts"
-import { isReadable } from "./permission.ts"
 
 const HOME = process.platform === "win32" ? "USERPROFILE" : "HOME"
 

@@ -9,7 +9,7 @@ import { open } from "node:fs/promises"
 import { join } from "node:path"
 import { codeOf } from "../system/codeOf.ts"
 import { SourceError } from "../UploadEvent.ts"
-import { compressionFolder, zipName } from "./compressionFolder.ts"
+import { compressionFolder, unwritable, zipName } from "./compressionFolder.ts"
 import { lastName, type PackageContent, type PackageFile, readableOf } from "./PackageContent.ts"
 import { MARKER } from "./packagePlan.ts"
 import { loadZip } from "./zipArchive.ts"
@@ -60,7 +60,9 @@ export const compressPackage = (
   { begins, read }: CompressionHooks,
 ): Effect.Effect<PackageContent, SourceError, Scope.Scope> =>
   Effect.gen(function* () {
-    const failed = (cause: unknown) => cause instanceof SourceError ? cause : failure(content.source, cause)
+    const failed = (cause: unknown) => failure(content.source, cause)
+    const unwritten = (cause: unknown) =>
+      new SourceError({ source: content.source, issue: unwritable(cause) })
     const clock = yield* Effect.clock
     let seen = 0
     let told = 0
@@ -71,12 +73,12 @@ export const compressPackage = (
       told = now
       read(seen)
     }
-    const place = yield* Effect.mapError(compressionFolder, failed)
+    const place = yield* Effect.mapError(compressionFolder, unwritten)
     const zips = yield* Effect.forEach(compressions, (compression, index) => {
       const source = join(place, zipName(index))
       begins(compression)
       return Effect.map(
-        toItsEnd((signal) => writeZip(source, compression, note, signal), failed),
+        toItsEnd((signal) => writeZip(source, compression, note, unwritten, signal), failed),
         (size): PackageFile => ({ name: `${compression.folder}.zip`, size, source }),
       )
     })
@@ -107,14 +109,16 @@ const writeZip = async (
   path: string,
   { files, folder }: Compression,
   note: (bytes: number) => void,
+  unwritten: (cause: unknown) => SourceError,
   signal: AbortSignal,
 ): Promise<number> => {
   const { ZipWriter } = await loadZip()
-  const out = await open(path, "w")
+  const fail = (cause: unknown) => Promise.reject(unwritten(cause))
+  const out = await open(path, "w").catch(fail)
   try {
     let size = 0
     const write = async (piece: Uint8Array) => {
-      await out.writeFile(piece)
+      await out.writeFile(piece).catch(fail)
       size += piece.length
     }
     const writer = new ZipWriter(new WritableStream({ write }), {
@@ -197,5 +201,8 @@ const openFile = async (file: PackageFile): Promise<OpenFile> => {
   }
 }
 
+/** Why it failed, unless that is known already. */
 const failure = (source: string, cause: unknown): SourceError =>
-  new SourceError({ source, issue: `it cannot be compressed (${codeOf(cause)})` })
+  cause instanceof SourceError
+    ? cause
+    : new SourceError({ source, issue: `it cannot be compressed (${codeOf(cause)})` })

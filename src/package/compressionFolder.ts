@@ -1,15 +1,18 @@
 /**
  * Where a compression writes its zip files: a temporary folder of the system, with its process in the name, so that the
- * next one can remove what a dead one left.
+ * next upload of a package can remove what a dead one left.
  *
  * @module
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { lstat, mkdtemp, readdir, rm, rmdir, unlink } from "node:fs/promises"
+import { lstatSync, readdirSync, rmdirSync, unlinkSync } from "node:fs"
+import { mkdtemp, rm } from "node:fs/promises"
 import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
+import { codeOf } from "../system/codeOf.ts"
+import { isReadable } from "../system/isReadable.ts"
 import { isStillRunning } from "../system/isRunning.ts"
 import { whereAllowed } from "../system/whereAllowed.ts"
 
@@ -18,19 +21,37 @@ const PREFIX = "image-store-zip-"
 /** The name of a zip file in its folder. */
 export const zipName = (index: number): string => `${index}.zip`
 
-/** A folder of this process, removed with the scope. Those that dead processes left are removed first. */
+/** The system's folder for temporary files. */
+const compressionParent = (): string => whereAllowed(tmpdir) ?? "/tmp"
+
+/** What the system takes that from. */
+const VARIABLES = process.platform === "win32" ? ["TEMP", "TMP", "TMPDIR"] : ["TMPDIR", "TMP", "TEMP"]
+
+/** Why nothing can be written there, and what to do about it. */
+export const unwritable = (cause: unknown): string => {
+  const code = codeOf(cause)
+  const what = code === "ENOSPC" ? "there is no room for its zip files" : "its zip files cannot be written"
+  return `${what} in ${compressionParent()} (${code}); ${VARIABLES[0]} names another folder`
+}
+
+/** A folder of this process, removed with the scope. */
 export const compressionFolder: Effect.Effect<string, unknown, Scope.Scope> = Effect.acquireRelease(
   Effect.tryPromise({
-    try: async () => {
-      const parent = whereAllowed(tmpdir) ?? "/tmp"
+    try: () => {
       const owner = ownerOf(process.pid)
-      await removeLeft(parent)
-      return await mkdtemp(join(parent, owner === undefined ? PREFIX : `${PREFIX}${owner}-`))
+      return mkdtemp(join(compressionParent(), owner === undefined ? PREFIX : `${PREFIX}${owner}-`))
     },
     catch: (cause) => cause,
   }),
   (place) => Effect.promise(() => rm(place, { recursive: true, force: true, maxRetries: 3 })),
 )
+
+/** Removes the folders that dead processes left, where nobody has to be asked for leave to look. */
+export const removeLeftCompressions: Effect.Effect<void> = Effect.sync(() => {
+  if (!VARIABLES.every((variable) => isReadable({ name: "env", variable }))) return
+  const parent = compressionParent()
+  if (isReadable({ name: "read", path: parent })) removeLeft(parent)
+})
 
 /** A process of this host, by name; nothing where its name is not told, because nobody could say whether it lives. */
 const ownerOf = (pid: number): string | undefined => {
@@ -39,21 +60,21 @@ const ownerOf = (pid: number): string | undefined => {
 }
 
 /** What cannot be removed is somebody else's, or somebody else is faster. */
-const removeLeft = async (parent: string): Promise<void> => {
-  for (const name of await readdir(parent).catch(() => [])) {
+const removeLeft = (parent: string): void => {
+  for (const name of whereAllowed(() => readdirSync(parent)) ?? []) {
     const [, owner, pid] = /^image-store-zip-((\d+)@.+)-[^-]+$/.exec(name) ?? []
     if (owner !== undefined && owner === ownerOf(Number(pid))) {
-      await removeDead(join(parent, name), Number(pid)).catch(() => {})
+      whereAllowed(() => removeDead(join(parent, name), Number(pid)))
     }
   }
 }
 
 /** Removes a folder whose process was at work when it changed last, and is over; but nothing that is not a zip file. */
-const removeDead = async (place: string, pid: number): Promise<void> => {
-  const found = await lstat(place)
+const removeDead = (place: string, pid: number): void => {
+  const found = lstatSync(place)
   if (!found.isDirectory() || isStillRunning(pid, found.mtimeMs) !== false) return
-  for (const name of await readdir(place)) {
-    if (/^\d+\.zip$/.test(name)) await unlink(join(place, name))
+  for (const name of readdirSync(place)) {
+    if (/^\d+\.zip$/.test(name)) unlinkSync(join(place, name))
   }
-  await rmdir(place)
+  rmdirSync(place)
 }
