@@ -8,9 +8,11 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { execFileSync } from "node:child_process"
 import { readdir, readFile, symlink } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
+import process from "node:process"
 import { putFile } from "../mod.ts"
 import { Emulator, Fault, FaultPlan, type Operation } from "../src/emulator/mod.ts"
 import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
@@ -262,6 +264,18 @@ describe("a package is refused that", () => {
       assert.notInclude(message, "x.txt")
       yield* sentNothing
     })))
+
+  it.effect.skipIf(process.platform !== "linux")(
+    "has a name that no text can tell",
+    () =>
+      run(Effect.gen(function* () {
+        const folder = yield* folderOf({ "ok.txt": "", "\ufffd.txt": "" })
+        execFileSync("bash", ["-c", "echo > $'a\\xff.txt'"], { cwd: folder })
+        const message = yield* refusal(folder, { validate: false })
+        contains(message, `${folder}: a\ufffd.txt cannot be read: its name is no UTF-8`)
+        yield* sentNothing
+      })),
+  )
 
   it.effect("goes where the cluster keeps its own files", () =>
     run(Effect.gen(function* () {

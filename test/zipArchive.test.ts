@@ -92,11 +92,24 @@ describe("an archive is refused", () => {
         { name: "C:\\Windows\\evil.dll", text: "4" },
         { name: "..\\evil.txt2", text: "5" },
         { name: "fine.txt", text: "6" },
+        { name: "./_.dir" },
       ])
-      for (const name of ['".."', '"a/.."', '"/etc"', '"C:"']) {
-        assert.include(message, `${name} cannot be stored`)
-      }
-      assert.notInclude(message, "fine.txt")
+      for (
+        const name of ["../evil.txt", "a/../../evil.txt", "/etc/passwd", "C:/Windows/evil.dll", "./_.dir"]
+      ) assert.include(message, `- "${name}" cannot be stored: `)
+      assert.include(message, "5 things are wrong")
+    })))
+
+  it.effect("with a folder whose name cannot be, told once", () =>
+    run(Effect.gen(function* () {
+      const message = yield* refusal([
+        { name: "a?/one.txt", text: "1" },
+        { name: "a?/b/two.txt", text: "2" },
+        { name: "a?/b/thr#ee.txt", text: "3" },
+        { name: "a?/", text: "" },
+        { name: "fine.txt", text: "4" },
+      ])
+      assert.include(message, ': "a?" cannot be stored: ')
     })))
 
   it.effect("with duplicate names, encrypted entries, links and rare methods", () =>

@@ -109,7 +109,7 @@ class Inspection {
     }
     this.#problem(
       `${path} is missing, a folder or a zip file: ${service}/${SERVICE} names it as ${kind} ` +
-        "(a package of differences is uploaded without validation)",
+        "(--no-validate, or `validate: false`, uploads a package that holds only differences)",
     )
   }
 

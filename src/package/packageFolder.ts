@@ -9,6 +9,9 @@ import type { Problem } from "../PackageError.ts"
 import { codeOf } from "../system/codeOf.ts"
 import type { PackageContent, PackageFile } from "./PackageContent.ts"
 
+/** What stands in a name for bytes that are no UTF-8: nothing is found by it. */
+const UNREADABLE = "\ufffd"
+
 /**
  * Finds everything in a folder. Links are followed while they stay in it; those that leave it, turn in a circle or
  * lead nowhere are problems. Throws only when the folder itself cannot be read. Not one call is asynchronous: to hand so
@@ -27,7 +30,12 @@ export const readFolder = (source: string): PackageContent => {
       try {
         take(entry, join(folder, entry.name), name, inside)
       } catch (cause) {
-        problems.push({ text: `${name} cannot be read (${codeOf(cause)})` })
+        const code = codeOf(cause)
+        problems.push({
+          text: code === "ENOENT" && entry.name.includes(UNREADABLE)
+            ? `${name} cannot be read: its name is no UTF-8`
+            : `${name} cannot be read (${code})`,
+        })
       }
     }
   }

@@ -46,7 +46,7 @@ export const planPackage = (
     },
     problems: [
       ...reservedProblems(path),
-      ...nameProblems(names),
+      ...nameProblems([...content.folders, ...content.files.map(({ name }) => name)]),
       ...[...folders].filter((name) => lastName(name) === MARKER).map((name) => ({
         text: `${name} is a folder, but the store marks folders by files of that name`,
       })),
@@ -64,7 +64,7 @@ const reservedProblems = (path: string): ReadonlyArray<Problem> =>
     ? [{ text: `the cluster keeps its own files in ${path.split("/")[0]}; choose another destination` }]
     : []
 
-/** A folder's name is told once, not with each file below it. */
+/** A folder's name is told once, with the first that needs it, and not with each file below it. */
 const nameProblems = (names: ReadonlyArray<string>): ReadonlyArray<Problem> => {
   const wrong = names.flatMap((name) => {
     const problem = problemOfPath(name)
@@ -72,8 +72,9 @@ const nameProblems = (names: ReadonlyArray<string>): ReadonlyArray<Problem> => {
   })
   const told = new Set<string>()
   return wrong.sort((a, b) => depth(a.name) - depth(b.name)).flatMap(({ name, problem }) => {
-    if (parentsOf(name).some((parent) => told.has(parent))) return []
-    told.add(name)
+    const part = parentsOf(name).find((parent) => problemOfPath(parent) !== undefined) ?? name
+    if (told.has(part)) return []
+    told.add(part)
     return [{ text: `${JSON.stringify(name)} cannot be stored: ${problem}` }]
   })
 }
