@@ -319,13 +319,18 @@ const tokenOf = (
   })
 }
 
+/** What one half of a client certificate lacks. */
+const otherHalf = (half: "cert" | "key"): string =>
+  `${optionNames[half]} (${variableNames[half]}, --${half}) is missing; both may be the same PEM file`
+
 const keyPair = (certificate: NonNullable<FabricConfig.Options["clientCertificate"]>, names: Names) =>
   Effect.gen(function* () {
     if (!("pfx" in certificate)) {
-      return {
-        cert: yield* pem(names.cert, certificate.cert),
-        key: Redacted.make(yield* pem(names.key, reveal(certificate.key))),
-      }
+      const { cert } = certificate
+      const key = reveal(certificate.key)
+      if (cert !== "" && key === "") return yield* invalid(names.cert, otherHalf("key"))
+      if (cert === "" && key !== "") return yield* invalid(names.key, otherHalf("cert"))
+      return { cert: yield* pem(names.cert, cert), key: Redacted.make(yield* pem(names.key, key)) }
     }
     if ("cert" in certificate) {
       return yield* invalid(
@@ -372,10 +377,7 @@ const reveal = (secret: string | Redacted.Redacted): string =>
 /** PEM text as it is, or read from the file that `source` names. */
 const pem = (name: string, source: string): Effect.Effect<string, ConfigError.ConfigError> =>
   source === ""
-    ? invalid(
-      name,
-      "is missing or empty; certificate and key go together, each a path or the PEM text itself",
-    )
+    ? invalid(name, "is empty; give a path or the PEM text itself")
     : source.includes("-----BEGIN ")
     ? Effect.succeed(source)
     : Effect.tryPromise({

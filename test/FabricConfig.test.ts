@@ -233,6 +233,30 @@ describe("FabricConfig.layer", () => {
     }))
 })
 
+describe("half a client certificate", () => {
+  const MISSING = "is missing; both may be the same PEM file"
+  for (
+    const [given, half, partner] of [
+      ["cert", { cert: CERT, key: "" }, "clientCertificate.key (FABRIC_CLIENT_KEY, --key)"],
+      ["key", { cert: "", key: KEY }, "clientCertificate.cert (FABRIC_CLIENT_CERT, --cert)"],
+    ] as const
+  ) {
+    it.effect(`is refused by the name of what was given: ${given}`, () =>
+      Effect.gen(function* () {
+        const text = `"${partner} ${MISSING}"`
+        assert.include(
+          yield* complaint({ endpoints: ["https://a:1"], clientCertificate: half }),
+          `clientCertificate.${given}: ${text}`,
+        )
+        const name = `FABRIC_CLIENT_${given.toUpperCase()}`
+        const error = yield* Effect.flip(
+          readFrom({ FABRIC_ENDPOINT: "https://a:1", [name]: half[given] }),
+        )
+        assert.include(String(error), `${name}: ${text}`)
+      }))
+  }
+})
+
 describe("FabricConfig.layerConfig", () => {
   it.effect("reads the environment", () =>
     Effect.gen(function* () {
