@@ -294,12 +294,15 @@ describe("over TLS", () => {
       const error = yield* Effect.provide(failure(remove), at(`https://localhost:${port}`))
       assert.strictEqual(error.reason._tag, "Untrusted")
       assert.include(error.message, "not trusted")
+      assert.include(error.message, "signed it: `ca`, FABRIC_CA, --ca;")
       assert.isFalse(error.isRetryable)
     }))
 
-  it.scoped("does not trust a certificate for another name", () =>
+  it.scoped("does not trust a certificate for another name, and says for which it is", () =>
     Effect.gen(function* () {
-      const server = yield* Effect.promise(() => certificate("elsewhere.example"))
+      const server = yield* Effect.promise(() =>
+        certificate("elsewhere.example", { alternative: "*.cluster.example" })
+      )
       const { port } = yield* serveHttps(server, ok)
       const error = yield* Effect.provide(
         failure(remove),
@@ -307,6 +310,7 @@ describe("over TLS", () => {
       )
       assert.strictEqual(error.reason._tag, "Untrusted")
       assert.include(error.message, "another name")
+      assert.include(error.message, "the gateway's certificate is for elsewhere.example, *.cluster.example)")
     }))
 
   it.scoped("says so when the port speaks plain HTTP", () =>
@@ -350,6 +354,17 @@ describe("over TLS", () => {
       const { port } = yield* serveTcp((socket) => socket.once("data", () => socket.destroy()))
       const { reason } = yield* Effect.provide(failure(remove), at(`https://localhost:${port}`))
       assert.isTrue(reason._tag === "Unreachable" && reason.sent === "no")
+    }))
+
+  it.scoped("tells of the client certificate, where one is given, when the connection is lost in the handshake", () =>
+    Effect.gen(function* () {
+      const client = yield* Effect.promise(() => certificate("operator"))
+      const { port } = yield* serveTcp((socket) => socket.once("data", () => socket.destroy()))
+      const hint = ", or the gateway did not take the client certificate)"
+      for (const [options, told] of [[{}, false], [{ clientCertificate: client }, true]] as const) {
+        const error = yield* Effect.provide(failure(remove), at(`https://localhost:${port}`, options))
+        assert.strictEqual(error.message.includes(hint), told, error.message)
+      }
     }))
 
   it.scoped("hangs up in the handshake when it is interrupted", () =>

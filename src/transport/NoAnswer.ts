@@ -46,6 +46,9 @@ export const NO_HTTP: RegExp = /^HPE_/
 const PIN = "if it is the cluster's own, give its thumbprint: " +
   "`serverCertificate`, FABRIC_SERVER_THUMBPRINT, --server-thumbprint"
 
+const UNTRUSTED = "the gateway's certificate is not trusted; name the certificate that signed it: " +
+  "`ca`, FABRIC_CA, --ca"
+
 const TLS_HINTS: ReadonlyArray<readonly [codes: RegExp, hint: string]> = [
   [/^TLS_WANTED$/, "the port speaks TLS; write https:// for this endpoint"],
   [NO_HTTP, "what answered speaks no HTTP; check the address and the port (the gateway's is 19080)"],
@@ -60,14 +63,8 @@ const TLS_HINTS: ReadonlyArray<readonly [codes: RegExp, hint: string]> = [
     "`serverCertificate`, FABRIC_SERVER_COMMON_NAME, --server-common-name",
   ],
   [/EXPIRED|NOT_YET_VALID/, "the certificate is not valid now; check it and the clocks"],
-  [
-    UNSIGNED,
-    `the gateway's certificate is not trusted; name the certificate that signed it (ca), or, ${PIN}`,
-  ],
-  [
-    /CERT_|ERR_TLS_/,
-    "the gateway's certificate is not trusted; name the certificate that signed it (ca)",
-  ],
+  [UNSIGNED, `${UNTRUSTED}; or, ${PIN}`],
+  [/CERT_|ERR_TLS_/, UNTRUSTED],
   [
     /^ERR_SSL_|ALERT/,
     "the TLS handshake failed; check the client certificate and the TLS versions of both sides",

@@ -8,8 +8,8 @@ import * as Https from "node:https"
 import * as Tls from "node:tls"
 import { type Body, bodySize, type Outgoing } from "./Exchange.ts"
 import { KeepAlive } from "./KeepAlive.ts"
-import { BAD_ANSWER, NO_HTTP, NoAnswer, TLS_WANTED, UNSIGNED } from "./NoAnswer.ts"
-import { byAuthority, shownBy, type Trust } from "./trust.ts"
+import { BAD_ANSWER, NO_HTTP, NoAnswer, TLS_WANTED, UNSIGNED, WRONG_NAME } from "./NoAnswer.ts"
+import { byAuthority, namesShownBy, shownBy, type Trust } from "./trust.ts"
 
 /** Bytes of a body written at a time: few enough that several bodies at once on a slow line still show progress. */
 const LEAST_PIECE = 256 * 1024
@@ -25,6 +25,13 @@ const HUNG_UP = /^ECONNRESET$|HANDSHAKE_FAILURE/
 const LATE_CERTIFICATE =
   "; a gateway that asks for the client certificate after the request does so, as Deno cannot give it then: " +
   "use Node or Bun"
+
+/** What else a connection that is lost in the handshake may mean. */
+const REFUSED_CERTIFICATE = ", or the gateway did not take the client certificate"
+
+/** What a certificate that is refused shows that the user can give. */
+const shownFor = (code: string): ((socket: Tls.TLSSocket) => string) | undefined =>
+  UNSIGNED.test(code) ? shownBy : code === WRONG_NAME ? namesShownBy : undefined
 
 /** The connections to one endpoint. */
 export class Pool {
@@ -109,22 +116,27 @@ export class Pool {
   /**
    * Looks closer at a lost connection, or at one that was not made (not `connected`). A port that speaks TLS
    * resets a plain request, with or without a word that is no HTTP: so one that does is asked for a TLS handshake,
-   * until it has not taken one. So is one whose certificate is not trusted: its thumbprint is what can be. Returns how
-   * to stop that.
+   * until it has not taken one. So is one whose certificate is not trusted, or for another name: its thumbprint and its
+   * names are what can be given. Returns how to stop that.
    */
   diagnose(error: NoAnswer, connected: boolean, then: (error: NoAnswer) => void): () => void {
     // Nonsense where sense came from before is not a matter of TLS.
     if (connected && this.#answered && error.distrust !== undefined) {
       error = new NoAnswer(BAD_ANSWER, error.detail, "maybe")
     }
-    if (CANNOT_RENEGOTIATE && this.#certified && !this.#answered && HUNG_UP.test(error.code)) {
+    if (this.#certified && !connected && error.code === "ECONNRESET") {
+      error = new NoAnswer(error.code, error.detail + REFUSED_CERTIFICATE, error.sent)
+    } else if (CANNOT_RENEGOTIATE && this.#certified && !this.#answered && HUNG_UP.test(error.code)) {
       error = new NoAnswer(error.code, error.detail + LATE_CERTIFICATE, error.sent)
     }
     if (error.sent === "maybe") this.drop()
     if (!connected) error = new NoAnswer(error.code, error.detail, "no")
     const { code, detail } = error
-    if (!connected && UNSIGNED.test(code)) {
-      return this.#look((socket) => new NoAnswer(code, `${detail}; ${shownBy(socket)}`, "no"), error, then)
+    const shown = shownFor(code)
+    if (!connected && shown !== undefined) {
+      // Node ends with a list, which may be empty.
+      const what = detail.replace(/:\s*$/, "")
+      return this.#look((socket) => new NoAnswer(code, `${what}; ${shown(socket)}`, "no"), error, then)
     }
     if (this.#secure || this.#speaksNoTls || !(code === "ECONNRESET" || NO_HTTP.test(code))) {
       then(error)

@@ -52,6 +52,19 @@ export const shownBy = (socket: Tls.TLSSocket): string => {
     : `the thumbprint of the gateway's certificate is ${sha1} (SHA-1), ${sha256} (SHA-256)`
 }
 
+/** Names that a gateway's certificate tells. Some have hundreds. */
+const MOST_NAMES = 10
+
+/** The names that a gateway showed, in words. */
+export const namesShownBy = (socket: Tls.TLSSocket): string => {
+  const { subject, subjectaltname }: Partial<Tls.PeerCertificate> = socket.getPeerCertificate() ?? {}
+  const others = subjectaltname?.split(", ").map((name) => name.slice(name.indexOf(":") + 1)) ?? []
+  const names = [...new Set([...(subject?.CN === undefined ? [] : [subject.CN]), ...others])]
+  return `the gateway's certificate is for ${names.slice(0, MOST_NAMES).join(", ")}${
+    names.length > MOST_NAMES ? ", …" : ""
+  }`
+}
+
 const thumbprintsOf = (socket: Tls.TLSSocket): ReadonlyArray<string> => {
   const { fingerprint, fingerprint256 }: Partial<Tls.PeerCertificate> = socket.getPeerCertificate() ?? {}
   return [fingerprint, fingerprint256].flatMap((text) => text === undefined ? [] : [text.replaceAll(":", "")])
@@ -64,9 +77,6 @@ const identityOf = (commonNames: ReadonlyArray<string>): typeof Tls.checkServerI
       Tls.checkServerIdentity(name, certificate) === undefined
     )
     ? undefined
-    : failure(
-      WRONG_NAME,
-      `the certificate is for ${certificate.subject?.CN}, not for ${commonNames.join(" or ")}`,
-    )
+    : failure(WRONG_NAME, `the certificate is not for ${commonNames.join(" or ")}`)
 
 const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code })
