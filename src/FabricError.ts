@@ -190,7 +190,9 @@ const explain = (reason: FabricErrorReason, operation: string, attempts: number)
           ? "check the address, the port (the gateway's is 19080) and the network"
           : "the request may have reached the cluster")
     case "Untrusted":
-      return `no secure connection (${reason.code}: ${plain(reason.detail)}); ${reason.hint}`
+      // What is no HTTP at all, `node:http` names like that.
+      return `no ${reason.code.startsWith("HPE_") ? "answer that can be read" : "secure connection"} ` +
+        `(${reason.code}: ${plain(reason.detail)}); ${reason.hint}`
     case "TimedOut":
       return `no answer within ${reason.seconds} s; the request may have reached the cluster`
     case "Unauthenticated":
