@@ -4,9 +4,10 @@
  * @module
  */
 import type { FabricClient } from "../FabricClient.ts"
+import { clusterOptions, globalOptions } from "./globals.ts"
 import type { Host } from "./Host.ts"
 import type { Output } from "./Output.ts"
-import { command, type CommandSpec } from "./Spec.ts"
+import { command, type CommandSpec, type OptionSpecs } from "./Spec.ts"
 
 /** Any command. */
 export type Command = CommandSpec<FabricClient | Host | Output>
@@ -268,3 +269,10 @@ export const commands: ReadonlyArray<Command> = groups.flatMap(([, members]) => 
 /** The command that the first of `words` choose, if any. */
 export const find = (words: ReadonlyArray<string>): Command | undefined =>
   commands.find((candidate) => candidate.words.every((word, at) => words[at] === word))
+
+/** The options that a command takes. */
+export const optionsOf = (command: Command): OptionSpecs => ({
+  ...command.options,
+  ...(command.cluster === undefined ? {} : clusterOptions),
+  ...globalOptions,
+})

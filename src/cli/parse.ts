@@ -3,20 +3,12 @@
  *
  * @module
  */
-import * as CliConfig from "@effect/cli/CliConfig"
-import * as CommandDescriptor from "@effect/cli/CommandDescriptor"
-import * as HelpDoc from "@effect/cli/HelpDoc"
-import * as FileSystem from "@effect/platform/FileSystem"
-import * as Path from "@effect/platform/Path"
-import * as Terminal from "@effect/platform/Terminal"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import { stripVTControlCharacters } from "node:util"
+import * as Either from "effect/Either"
 import type { Arranged } from "./arrange.ts"
 import { CliError } from "./CliError.ts"
-import { type Command, commands, find } from "./commands.ts"
-import { descriptor, optionsOf } from "./descriptors.ts"
+import { type Command, commands, find, optionsOf } from "./commands.ts"
 import { didYouMean } from "./didYouMean.ts"
+import type { OptionSpec } from "./Spec.ts"
 
 /** A command and what it was given, by name. */
 interface Invocation {
@@ -25,48 +17,50 @@ interface Invocation {
 }
 
 /** Chooses the command and reads its arguments and options, or says what is wrong with them. */
-export const parse = ({ options, words }: Arranged): Effect.Effect<Invocation, CliError> =>
-  Effect.gen(function* () {
-    const command = find(words)
-    if (command === undefined) {
-      return yield* CliError.usage(noCommand(words[0] === "help" ? words.slice(1) : words))
-    }
-    const name = command.words.join(" ")
-    const takes = optionsOf(command)
-    const foreign = options.find(([option]) => !(option in takes))
-    if (foreign !== undefined) return yield* CliError.usage(`"${name}" takes no option --${foreign[0]}`)
-    const line = [
-      command.words.at(-1)!,
-      // A flag is given its value, because a word that looks like one could follow.
-      ...options.filter(([option]) => option !== "log-level").flatMap((
-        [option, value],
-      ) => [`--${option}`, value ?? "true"]),
-      "--",
-      ...words.slice(command.words.length),
-    ]
-    const directive = yield* CommandDescriptor.parse(descriptor(command), line, config).pipe(
-      Effect.mapError(({ error }) => CliError.usage(plain(error))),
-      Effect.mapError(({ message }) => CliError.usage(`${message}; see image-store ${name} --help`)),
-      Effect.provide(unused),
-    )
-    if (directive._tag === "BuiltIn") return yield* CliError.usage(`see image-store ${name} --help`)
-    const [extra] = directive.leftover
-    if (extra !== undefined) {
-      return yield* CliError.usage(`"${extra}" is one argument too many; see image-store ${name} --help`)
-    }
-    return { command, params: directive.value }
+export const parse = ({ options, words }: Arranged): Either.Either<Invocation, CliError> => {
+  const command = find(words)
+  if (command === undefined) return usage(noCommand(words[0] === "help" ? words.slice(1) : words))
+  const name = command.words.join(" ")
+  const takes = optionsOf(command)
+  const foreign = options.find(([option]) => !(option in takes))
+  if (foreign !== undefined) return usage(`"${name}" takes no option --${foreign[0]}`)
+  const args = Object.entries(command.args)
+  const typed = words.slice(command.words.length)
+  const missing = args.find(([, { optional }], at) => !optional && at >= typed.length)
+  if (missing !== undefined) return usage(`Missing argument <${missing[0]}>; see image-store ${name} --help`)
+  const extra = typed[args.length]
+  if (extra !== undefined) {
+    return usage(`"${extra}" is one argument too many; see image-store ${name} --help`)
+  }
+  return Either.right({
+    command,
+    params: Object.fromEntries([
+      ...args.map(([arg], at) => [arg, typed[at]]),
+      ...Object.entries(takes).map(([option, { kind }]) => [
+        option,
+        valueOf(kind, options.filter(([given]) => given === option).map(([, value]) => value)),
+      ]),
+    ]),
   })
+}
 
-const config: CliConfig.CliConfig = { ...CliConfig.defaultConfig, isCaseSensitive: true, autoCorrectLimit: 0 }
+/** What an option comes to that was given with these values: the last one counts, unless it is a list. */
+const valueOf = (kind: OptionSpec["kind"], given: ReadonlyArray<string | undefined>): unknown => {
+  const last = given.at(-1)
+  switch (kind) {
+    case "flag":
+      return given.length > 0
+    case "list":
+      return given
+    case "integer":
+      return last === undefined ? undefined : Number(last)
+    case "text":
+    case "choice":
+      return last
+  }
+}
 
-/** What reading files and asking for values would need, which no option here does. */
-const unused: Layer.Layer<FileSystem.FileSystem | Path.Path | Terminal.Terminal> = Layer.mergeAll(
-  FileSystem.layerNoop({}),
-  Path.layer,
-  Layer.succeed(Terminal.Terminal, {} as Terminal.Terminal),
-)
-
-const plain = (doc: HelpDoc.HelpDoc): string => stripVTControlCharacters(HelpDoc.toAnsiText(doc)).trim()
+const usage = (message: string) => Either.left(CliError.usage(message))
 
 const noCommand = ([first, second]: ReadonlyArray<string>): string => {
   const members = commands.filter(({ words }) => words.length > 1 && words[0] === first)

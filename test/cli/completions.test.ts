@@ -1,8 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFileSync, spawnSync } from "node:child_process"
-import { commands } from "../../src/cli/commands.ts"
-import { optionsOf } from "../../src/cli/descriptors.ts"
+import { commands, optionsOf } from "../../src/cli/commands.ts"
 import { Emulator } from "../../src/emulator/mod.ts"
 import { imageStore } from "./terminal.ts"
 
