@@ -35,7 +35,7 @@ export class Progress {
   /** Files under way. */
   readonly #shares = new Map<string, Share>()
   readonly #committing = new Set<string>()
-  /** Until when what was lost of a file may still arrive. */
+  /** Until when what was sent of a file may still arrive. */
   readonly #waiting = new Map<string, number>()
   /** When half a package is gone for good. */
   #removedAt = 0
@@ -105,7 +105,7 @@ export class Progress {
         break
       case "Retried":
         this.#retries++
-        this.#trouble = { at: now, reason: event.reason }
+        this.#trouble = { at: now, reason: why(event.reason) }
     }
   }
 
@@ -121,17 +121,22 @@ export class Progress {
 
   /** The whole story in one line. */
   line(now: number): string {
-    return [...this.#amounts(now), ...this.#details(now)].join(", ")
+    return [...this.#amounts(now), ...this.#details(now), ...this.#reason(now)].join(", ")
   }
 
-  /** A bar with the amounts, and below it the rest. No line is longer than `columns`. */
+  /** A bar with the amounts, below it the rest, and what went wrong last. No line is longer than `columns`. */
   lines(now: number, columns: number, color: boolean): ReadonlyArray<string> {
     const amounts = this.#amounts(now).join(", ")
-    const below = cut([...this.#details(now), ...this.#reason(now)].join(", "), columns)
-    if (amounts === "") return [below]
+    const below = [this.#details(now).join(", "), ...this.#reason(now)].map((line) => cut(line, columns))
+    if (amounts === "") return below
     const width = Math.min(WIDEST_BAR, columns - amounts.length - 2)
     const bar = width < 5 ? "" : `${this.#meter!.bar(width, color)}  `
-    return [`${bar}${cut(amounts, columns)}`, below]
+    return [`${bar}${cut(amounts, columns)}`, ...below]
+  }
+
+  /** Why something was tried again the last time. */
+  get trouble(): string | undefined {
+    return this.#trouble?.reason
   }
 
   /** Nothing before it is known how much is to be sent, and when no more of it will be. */
@@ -146,7 +151,7 @@ export class Progress {
     return this.#quietAt() - now
   }
 
-  /** Milliseconds for which a lost chunk may still arrive. */
+  /** Milliseconds for which what was sent may still arrive, and does not go again. */
   #wait(now: number): number {
     return Math.max(...this.#waiting.values()) - now
   }
@@ -183,7 +188,7 @@ export class Progress {
     return quiet > 0
       ? [`waiting up to ${seconds(quiet)} for a lost chunk, to delete it too`]
       : wait > 0
-      ? [`waiting ${seconds(wait)} for a lost chunk before it goes again`]
+      ? [`waiting ${seconds(wait)} before what was sent goes again`]
       : this.#removedAt > now
       ? [`waiting up to ${seconds(this.#removedAt - now)} for a lost file, to delete it too`]
       : []
@@ -192,7 +197,7 @@ export class Progress {
   /** Why something was tried again, while that is news. */
   #reason(now: number): ReadonlyArray<string> {
     const trouble = this.#trouble
-    return trouble === undefined || this.#stopping || now - trouble.at > RECENT ? [] : [why(trouble.reason)]
+    return trouble === undefined || this.#stopping || now - trouble.at > RECENT ? [] : [trouble.reason]
   }
 }
 

@@ -235,6 +235,12 @@ const untilOver = <E, R>(
       const late = yield* stop(why, "")
       if (Exit.isSuccess(late)) return
       yield* aftermath(plan, facts, late)
-      return yield* CliError.failed(`${why}; a longer --deadline gives it more time`)
+      return yield* CliError.failed(
+        `${why}; ${
+          progress.trouble === undefined
+            ? "a longer --deadline gives it more time"
+            : `the last trouble: ${progress.trouble}`
+        }`,
+      )
     })
   )

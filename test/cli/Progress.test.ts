@@ -79,7 +79,7 @@ describe("the progress of an upload", () => {
   it("has no time left while a lost chunk is waited for", () => {
     const events = [[0, started()], [9, sent(40, 0)], [10, waiting(70)]] as const
     expect(after(events).line(10_000)).toBe(
-      "40 %, 40.0 MiB of 100 MiB, 4.0 MiB/s, waiting 1 min 0 s for a lost chunk before it goes again, " +
+      "40 %, 40.0 MiB of 100 MiB, 4.0 MiB/s, waiting 1 min 0 s before what was sent goes again, " +
         "4 at once",
     )
     expect(after([...events, [70, sent(50, 0)]]).line(70_000)).toContain("left")
@@ -89,7 +89,7 @@ describe("the progress of an upload", () => {
 
   it("gives one reason for silence, where a narrow terminal shows it", () => {
     const progress = after([[0, started()], [9, sent(40, 0)], [10, waiting(70)]])
-    expect(progress.lines(40_000, 39, false)[1]).toBe("waiting 30 s for a lost chunk before i…")
+    expect(progress.lines(40_000, 39, false)[1]).toBe("waiting 30 s before what was sent goes…")
     expect(progress.line(40_000)).not.toContain("nothing came through")
     expect(progress.line(71_000)).toMatch(/MiB, nothing came through for 1 min 2 s, 4 at once$/)
   })
@@ -112,13 +112,29 @@ describe("the progress of an upload", () => {
   it("tells retries, and why for a while", () => {
     const retried: PackageEvent = { _tag: "Retried", path: "a.bin", reason: "the cluster is busy" }
     const progress = after([[0, started()], [10, sent(40, 0)], [11, retried]])
-    expect(progress.lines(11_000, 79, false)[1]).toBe("4 at once, 1 retry, the cluster is busy")
-    expect(progress.lines(30_000, 79, false)[1]).toBe("4 at once, 1 retry")
-    const long =
+    expect(progress.line(11_000)).toMatch(/, 4 at once, 1 retry, the cluster is busy$/)
+    expect(progress.line(30_000)).toMatch(/, 4 at once, 1 retry$/)
+  })
+
+  it("gives the reason of a retry a line of its own on a terminal, without what is known anyway", () => {
+    const reason =
       "Cannot upload App/Web/Code/a.bin at one:19080 (after 2 attempts): the cluster answered 503; busy"
-    expect(after([[0, started()], [11, { ...retried, reason: long }]]).lines(11_000, 79, false)[1]).toBe(
-      "1 retry, the cluster answered 503; busy",
-    )
+    const retried: PackageEvent = { _tag: "Retried", path: "a.bin", reason }
+    const progress = after([[0, started()], [10, sent(40, 0)], [11, retried]])
+    expect(progress.lines(11_000, 79, false).slice(1)).toEqual([
+      "4 at once, 1 retry",
+      "the cluster answered 503; busy",
+    ])
+    expect(progress.lines(30_000, 79, false)).toHaveLength(2)
+  })
+
+  it("knows the last trouble to its end", () => {
+    const retried = (reason: string): PackageEvent => ({ _tag: "Retried", path: "a.bin", reason })
+    const events = [[0, started()], [10, sent(40, 0)]] as const
+    expect(after(events).trouble).toBeUndefined()
+    const progress = after([...events, [11, retried("busy")], [12, retried("Cannot x at y:1: gone")]])
+    progress.stop()
+    expect(progress.trouble).toBe("gone")
   })
 
   it("tells whom it waits for before it begins", () => {

@@ -660,6 +660,20 @@ describe("an upload that is stopped", () => {
         expect(yield* records(state)).toEqual([])
       }), LATENCY))
 
+  it.effect("by its deadline with trouble says which, and nothing of a longer one", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* (yield* Emulator).inject(Fault.reply(500, "E_FAIL"), { on: "UploadFileChunk", times: 100 })
+        const ran = yield* upload(state, [yield* fileOf("a.bin", BIG), ...CHUNKS, "--deadline", "1m"])
+        expect(ran.code).toBe(1)
+        expect(ran.err).toMatch(/^\d+ %, .* retr(y|ies), the cluster answered 500 E_FAIL/m)
+        expect(ran.err.split("\n").at(-1)).toMatch(
+          /^The upload has reached its deadline of 1 min 0 s; the last trouble: the cluster answered 500 E_FAIL/,
+        )
+        expect(ran.err).not.toContain("longer --deadline")
+      })
+    ))
+
   it.effect("by its deadline before the cluster has answered says that nothing was sent", () =>
     run((state) =>
       Effect.gen(function* () {
