@@ -25,8 +25,15 @@ export type OptionSpec =
 /** The options of a command, by name. */
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>
 
+interface ArgSpec {
+  readonly optional?: true
+  /** It can be a folder of the store, and then end with `/`. */
+  readonly folder?: true
+  readonly summary: string
+}
+
 /** The arguments of a command, by name, in their order. Only the last ones may be optional. */
-export type ArgSpecs = Readonly<Record<string, { readonly optional?: true; readonly summary: string }>>
+export type ArgSpecs = Readonly<Record<string, ArgSpec>>
 
 type OptionValue<S extends OptionSpec> = S["kind"] extends "flag" ? boolean
   : S["kind"] extends "integer" ? number | undefined

@@ -147,7 +147,7 @@ const content: ReadonlyArray<Command> = [
     words: ["ls"],
     summary: "List a folder of the image store",
     cluster: "reads",
-    args: { path: { optional: true, summary: "A folder or a file; without it, the root" } },
+    args: { path: { optional: true, folder: true, summary: "A folder or a file; without it, the root" } },
     options: {},
     examples: [
       ["What is there", "image-store ls"],
@@ -160,7 +160,7 @@ const content: ReadonlyArray<Command> = [
     summary: "Delete a file, or a folder with everything below it",
     details: "Before a folder goes, you are asked. Where there is no terminal to ask on, --yes is needed.",
     cluster: "writes",
-    args: { path: { summary: "The file or folder" } },
+    args: { path: { folder: true, summary: "The file or folder" } },
     options: { yes: { kind: "flag", summary: "Do not ask" } },
     examples: [
       ["A package that is no longer needed", "image-store rm MyApp"],
@@ -174,8 +174,8 @@ const content: ReadonlyArray<Command> = [
     details: "What is at the destination is replaced. A folder can be copied when it holds a _.dir file.",
     cluster: "writes",
     args: {
-      source: { summary: "The file or folder to copy" },
-      destination: { summary: "The path of the copy" },
+      source: { folder: true, summary: "The file or folder to copy" },
+      destination: { folder: true, summary: "The path of the copy" },
     },
     options: {},
     examples: [["Keep a package under a second name", "image-store cp MyApp MyApp-1.0"]],
@@ -185,7 +185,7 @@ const content: ReadonlyArray<Command> = [
     words: ["du"],
     summary: "Measure everything below a folder",
     cluster: "reads",
-    args: { path: { optional: true, summary: "The folder; without it, the whole store" } },
+    args: { path: { optional: true, folder: true, summary: "The folder; without it, the whole store" } },
     options: {},
     examples: [["How large a package is", "image-store du MyApp"]],
     load: async () => (await import("./content.ts")).du,

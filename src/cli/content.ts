@@ -9,6 +9,7 @@ import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError } from "../FabricError.ts"
 import { copyContent, deleteContent, getFolderSize, getInfo, listContent } from "../ImageStore.ts"
 import type { ImageStoreEntry } from "../ImageStoreContent.ts"
+import { problemOfPath } from "../ImageStorePath.ts"
 import { CliError } from "./CliError.ts"
 import { count, moment, percent, size } from "./format.ts"
 import { Host } from "./Host.ts"
@@ -47,7 +48,8 @@ export const rm = (
 ): Effect.Effect<void, FabricError | CliError, FabricClient | Host | Output> =>
   Effect.gen(function* () {
     const { result } = yield* Output
-    const found = yield* confirm(path, yes)
+    // What cannot be a path the deletion refuses in its own words.
+    const found = problemOfPath(path) === undefined && (yield* confirm(path, yes))
     yield* deleteContent({ path })
     yield* result(found ? `Deleted ${path}.` : `There was nothing at ${path}.`, { path, deleted: found })
   })

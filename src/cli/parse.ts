@@ -8,6 +8,7 @@ import type { Arranged } from "./arrange.ts"
 import { CliError } from "./CliError.ts"
 import { type Command, commands, find, optionsOf } from "./commands.ts"
 import { didYouMean } from "./didYouMean.ts"
+import { folderPath } from "./folderPath.ts"
 import type { OptionSpec } from "./Spec.ts"
 
 /** A command and what it was given, by name. */
@@ -35,7 +36,7 @@ export const parse = ({ options, words }: Arranged): Either.Either<Invocation, C
   return Either.right({
     command,
     params: Object.fromEntries([
-      ...args.map(([arg], at) => [arg, typed[at]]),
+      ...args.map(([arg, { folder }], at) => [arg, folder ? folderPath(typed[at]) : typed[at]]),
       ...Object.entries(takes).map(([option, { kind }]) => [
         option,
         valueOf(kind, options.filter(([given]) => given === option).map(([, value]) => value)),

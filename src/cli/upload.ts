@@ -27,6 +27,7 @@ import { UploadJournal } from "../UploadJournal.ts"
 import { uploadPackage } from "../uploadPackage.ts"
 import { aftermath, type Facts, half, type Job, leftOf, remains, reminder } from "./aftermath.ts"
 import { CliError } from "./CliError.ts"
+import { folderPath } from "./folderPath.ts"
 import { size, time } from "./format.ts"
 import type { Host } from "./Host.ts"
 import { journal } from "./journal.ts"
@@ -98,8 +99,9 @@ const planOf = (params: Params): Effect.Effect<Plan, CliError | SourceError> =>
       validate: !params["no-validate"],
     } as const
     if (yield* isPackage(given)) {
-      const events = uploadPackage(given, params.destination, options)
-      return { kind: "package", source, destination: params.destination, onFailure, deadline, events }
+      const destination = folderPath(params.destination)
+      const events = uploadPackage(given, destination, options)
+      return { kind: "package", source, destination, onFailure, deadline, events }
     }
     if (compress) {
       return yield* CliError.usage(`--compress is for packages, and ${given} is a single file`)

@@ -89,6 +89,14 @@ describe("rm", () => {
       })
     }).pipe(Effect.provide(store)))
 
+  it.effect("speaks of what was asked where the path cannot be one", () =>
+    Effect.gen(function* () {
+      const ran = yield* imageStore(`rm / ${AT}`)
+      expect(ran).toMatchObject({ code: 2, err: expect.stringContaining("\nCannot delete: path: a name") })
+      expect((yield* imageStore(`rm App// --yes ${AT}`)).err).toContain("\nCannot delete: path: a name")
+      expect(yield* (yield* Emulator).files).toHaveLength(4)
+    }).pipe(Effect.provide(store)))
+
   it.effect("sends nothing for a path that cannot be sent", () =>
     Effect.gen(function* () {
       for (const path of ["a//b", "../a", "a%2fb", "$", "/"]) {
@@ -97,6 +105,17 @@ describe("rm", () => {
       expect((yield* imageStore(["rm", "", "--yes", ...AT.split(" ")])).code).toBe(2)
       expect((yield* imageStore(["ls", "", ...AT.split(" ")])).code).toBe(2)
       expect(yield* (yield* Emulator).requests).toEqual([])
+    }).pipe(Effect.provide(store)))
+})
+
+describe("a folder as ls prints it, with / at the end,", () => {
+  it.effect("is taken back by ls, du, cp and rm", () =>
+    Effect.gen(function* () {
+      expect((yield* imageStore(`ls App/ ${AT}`)).out).toContain("App/b.xml")
+      expect((yield* imageStore(`du App/ ${AT}`)).out).toBe("2.0 KiB  App")
+      expect((yield* imageStore(`cp App/ Copy/ ${AT}`)).out).toBe("Copied App to Copy.")
+      expect((yield* imageStore(`rm App/ --yes ${AT}`)).out).toBe("Deleted App.")
+      expect((yield* (yield* Emulator).files).map(({ path }) => path)).not.toContain("App/b.xml")
     }).pipe(Effect.provide(store)))
 })
 

@@ -95,6 +95,15 @@ describe("upload of a package", () => {
       })
     ))
 
+  it.effect("goes to a folder as ls prints it", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        const ran = yield* upload(state, [yield* folderOf(shop), "App/v1/"])
+        expect(ran.code).toBe(0)
+        expect(ran.out).toContain("\nStore path   App/v1\n")
+      })
+    ))
+
   it.effect("speaks JSON: an event a line, the summary last", () =>
     run((state) =>
       Effect.gen(function* () {
@@ -375,7 +384,7 @@ describe("upload refuses", () => {
   )
   refused("to compress a file", ["FILE", "--compress"], /--compress is for packages/)
   refused("to do half a thing on failure", ["FILE", "--on-failure", "cry"], /one of remove, keep/)
-  refused("a path that cannot be stored", ["FILE", "App/"], /a name between separators is empty/)
+  refused("a folder as the path of a file", ["FILE", "App/"], /a name between separators is empty/)
   refused("a path that leaves the store", ["FILE", "../a"], /\.\./)
 })
 
