@@ -14,6 +14,7 @@ import { commitUploadSession, getUploadSession, getUploadSessions } from "../upl
 import { CliError } from "./CliError.ts"
 import { count, moment, percent, size } from "./format.ts"
 import { Output } from "./Output.ts"
+import { at } from "./shell.ts"
 import { fields, table } from "./table.ts"
 
 /** Ranges that are printed before the rest is only counted. */
@@ -48,7 +49,8 @@ export const commit = (
       (error) => Effect.flatMap(explained(error, sessionId), Effect.fail),
     )
     yield* result(`Committed upload session ${sessionId}.`, { sessionId, committed: true })
-    const next = `image-store session delete ${sessionId}`
+    const { origins } = yield* FabricClient
+    const next = `image-store session delete ${sessionId} ${at(origins)}`
     yield* note(`Its chunks still take space on the cluster. To free it: ${next}`, { next })
   })
 
@@ -59,27 +61,27 @@ const explained = (
 ): Effect.Effect<FabricError, never, FabricClient> => {
   const { action, attempts, endpoint, operation, reason } = error
   if (reason._tag !== "Rejected" || reason.code !== "E_INVALIDARG") return Effect.succeed(error)
-  return Effect.match(getUploadSession({ sessionId }), {
-    onFailure: () => error,
-    onSuccess: (session) =>
-      new FabricError({
-        operation,
-        action,
-        attempts,
-        endpoint,
-        reason: { ...reason, detail: whyNot(session, sessionId) },
-      }),
-  })
+  return Effect.flatMap(FabricClient, ({ origins }) =>
+    Effect.match(getUploadSession({ sessionId }), {
+      onFailure: () => error,
+      onSuccess: (session) =>
+        new FabricError({
+          operation,
+          action,
+          attempts,
+          endpoint,
+          reason: { ...reason, detail: whyNot(session, `${sessionId} ${at(origins)}`) },
+        }),
+    }))
 }
 
-const whyNot = (session: Option.Option<UploadSession>, sessionId: string): string =>
+/** `words`: what a command has to be told to show the session. */
+const whyNot = (session: Option.Option<UploadSession>, words: string): string =>
   Option.match(session, {
     onNone: () => `it does not know this session: ${GONE}`,
     onSome: ({ expected }) =>
       expected.length > 0
-        ? `the session still misses ${
-          count(expected.length, "range")
-        }; see image-store session show ${sessionId}`
+        ? `the session still misses ${count(expected.length, "range")}; see image-store session show ${words}`
         : "the session misses nothing, so its chunks do not make up the file's size; delete it and upload again",
   })
 

@@ -155,7 +155,10 @@ describe("session commit", () => {
       yield* chunk("App/a.bin", S, "0-4999/5000", 5000)
       const ran = yield* imageStore(`session commit ${S} ${AT}`)
       expect(ran).toMatchObject({ code: 0, out: `Committed upload session ${S}.` })
-      expect(ran.err).toContain(`image-store session delete ${S}`)
+      const next = `image-store session delete ${S} ${AT}`
+      expect(ran.err).toContain(`To free it: ${next}`)
+      const json = yield* imageStore(`session commit ${S} --json ${AT}`)
+      expect(JSON.parse(json.err.split("\n").at(-1)!)).toMatchObject({ next })
       expect((yield* (yield* Emulator).files).map(({ path }) => path)).toEqual(["App/a.bin"])
     }).pipe(Effect.provide(Emulator.layer())))
 
@@ -166,7 +169,7 @@ describe("session commit", () => {
       expect(gaps.code).toBe(1)
       expect(gaps.err.split("\n").at(-1)).toBe(
         `Cannot commit upload session ${S} at one:19080: the cluster answered 400 E_INVALIDARG: ` +
-          `the session still misses 1 range; see image-store session show ${S}`,
+          `the session still misses 1 range; see image-store session show ${S} ${AT}`,
       )
       const unknown = yield* imageStore(`session commit ${T} ${AT}`)
       expect(unknown.code).toBe(1)
