@@ -11,6 +11,8 @@ interface Args {
   readonly message: string
   /** 1: it failed. 2: it should not have been asked for like that. */
   readonly exitCode: 1 | 2
+  /** What a program is told besides. */
+  readonly details?: object
 }
 
 const Base: new (args: Args) => Cause.YieldableError & { readonly _tag: "CliError" } & Args = Data
@@ -24,5 +26,6 @@ export class CliError extends Base {
   static readonly usage = (message: string): CliError => new CliError({ message, exitCode: 2 })
 
   /** It did not work. */
-  static readonly failed = (message: string): CliError => new CliError({ message, exitCode: 1 })
+  static readonly failed = (message: string, details: object = {}): CliError =>
+    new CliError({ message, exitCode: 1, details })
 }

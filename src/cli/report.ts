@@ -54,6 +54,7 @@ const exitCodeOf = (error: unknown): 1 | 2 => {
 }
 
 const detailsOf = (error: unknown): object => {
+  if (error instanceof CliError) return error.details ?? {}
   if (error instanceof PackageError) return { source: error.source, problems: error.problems }
   if (!FabricError.is(error)) return {}
   const { attempts, endpoint, operation, reason } = error

@@ -99,10 +99,13 @@ export const show = (
     const sessionId = params["session-id"]
     const session = yield* getUploadSession({ sessionId })
     if (Option.isNone(session)) {
-      const { endpoint } = yield* FabricClient
-      return yield* CliError.failed(
-        `There is no upload session ${sessionId} at ${endpoint()}: ${GONE}`,
-      )
+      const endpoint = (yield* FabricClient).endpoint()
+      return yield* CliError.failed(`There is no upload session ${sessionId} at ${endpoint}: ${GONE}`, {
+        operation: "GetImageStoreUploadSessionById",
+        endpoint,
+        attempts: 1,
+        reason: { _tag: "Rejected", status: 204, code: "NotFound", detail: GONE },
+      })
     }
     yield* result(describe(session.value), session.value)
   })

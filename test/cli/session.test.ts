@@ -115,6 +115,24 @@ describe("session show", () => {
       expect(out.match(/^ {2}bytes /gm)).toHaveLength(20)
       expect(out).toContain("  and 10 more")
     }).pipe(Effect.provide(Emulator.layer())))
+
+  it.effect("says in JSON, too, that none is there", () =>
+    Effect.gen(function* () {
+      const ran = yield* imageStore(`session show ${S} --json ${AT}`)
+      expect(ran).toMatchObject({ code: 1, out: "" })
+      expect(JSON.parse(ran.err).error).toEqual({
+        exitCode: 1,
+        operation: "GetImageStoreUploadSessionById",
+        endpoint: "one:19080",
+        attempts: 1,
+        reason: {
+          _tag: "Rejected",
+          status: 204,
+          code: "NotFound",
+          detail: expect.stringMatching(/^it was deleted, or it has expired/),
+        },
+      })
+    }).pipe(Effect.provide(Emulator.layer())))
 })
 
 describe("session list", () => {
