@@ -30,39 +30,46 @@ const Base: Context.ReferenceClass<
 /** The terminal that people watch, if there is one. */
 export class Display extends Base {}
 
+/** Looked at again whenever it is drawn. */
+type Picture = () => ReadonlyArray<string>
+
 /** Lines that stay below whatever else is written. */
 export class Drawing {
   readonly #screen: Screen
-  #lines: ReadonlyArray<string> = []
+  #picture: Picture | undefined
+  /** How many lines there are now. */
+  #height = 0
 
   constructor(screen: Screen) {
     this.#screen = screen
   }
 
-  /** Replaces what was drawn. */
-  draw(lines: ReadonlyArray<string>): void {
-    this.#screen.write(this.#gone + lines.join("\n"))
-    this.#lines = lines
+  /** Replaces what was drawn. The cursor goes back in its line, which the echo of Ctrl-C would make go on in the next. */
+  draw(picture: Picture): void {
+    const lines = picture()
+    this.#screen.write(`${this.#gone}${lines.join("\n")}\r`)
+    this.#picture = picture
+    this.#height = lines.length
   }
 
   /** Takes everything away. */
   erase(): void {
     this.#screen.write(this.#gone)
-    this.#lines = []
+    this.#picture = undefined
+    this.#height = 0
   }
 
   get #gone(): string {
-    if (this.#lines.length === 0) return ""
-    return `\r${"\x1b[1A".repeat(this.#lines.length - 1)}\x1b[J`
+    return this.#height === 0 ? "" : `\r${"\x1b[1A".repeat(this.#height - 1)}\x1b[J`
   }
 
   /** A console that writes above the lines. */
   console(base: Console.Console): Console.Console {
     const above = (write: () => void) => {
-      const lines = this.#lines
+      const picture = this.#picture
       this.erase()
       write()
-      if (lines.length > 0) this.draw(lines)
+      if (picture !== undefined) this.draw(picture)
     }
     const log = (...args: ReadonlyArray<unknown>) => above(() => base.unsafe.log(...args))
     const error = (...args: ReadonlyArray<unknown>) => above(() => base.unsafe.error(...args))

@@ -41,7 +41,7 @@ export const viewOf = (progress: Progress): Effect.Effect<View, never, Host | Ou
         during(
           upload,
           REDRAW,
-          (now) => Effect.sync(() => drawing.draw(progress.lines(now, screen.columns() - 1, color))),
+          (now) => Effect.sync(() => drawing.draw(() => progress.lines(now, screen.columns() - 1, color))),
         ).pipe(
           Effect.ensuring(Effect.sync(() => drawing.erase())),
           (shown) => Effect.consoleWith((console) => Effect.withConsole(shown, drawing.console(console))),
