@@ -3,6 +3,7 @@
  *
  * @module
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -87,11 +88,12 @@ const clean = (
       const own = yield* takeOver(entry)
       if (Option.isNone(own)) return { _tag: "Taken" } as const
       yield* endTaken(own.value, (until) =>
-        Effect.logInfo(
-          `Session ${entry.sessionId} may still get a chunk or its commit; waiting until ${
-            new Date(until).toISOString()
-          } at most`,
-        ))
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          Effect.logInfo(
+            `Session ${entry.sessionId} may still get a chunk or its commit; waiting up to ${
+              Math.ceil((until - now) / 1000)
+            } s`,
+          )))
       return { _tag: "Deleted" } as const
     })).pipe(Effect.catchAll((error) => Effect.succeed({ _tag: "Failed", error } as const)))
   })

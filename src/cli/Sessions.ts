@@ -3,10 +3,13 @@
  *
  * @module
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { Journal } from "../journal/Journal.ts"
 import type { JournalEntry } from "../journal/JournalEntry.ts"
+import { UploadJournal } from "../UploadJournal.ts"
 import type { SessionId } from "../UploadSession.ts"
 
 type Known = Pick<JournalEntry, "path" | "state" | "before" | "quietAt">
@@ -20,7 +23,14 @@ export class Sessions {
   ended = 0
 
   /** The same journal, watched. */
-  watch(journal: Journal): Journal {
+  watch<E, R>(journal: Layer.Layer<UploadJournal, E, R>): Layer.Layer<UploadJournal, E, R> {
+    return Layer.map(
+      journal,
+      (context) => Context.make(UploadJournal, this.#watched(Context.get(context, UploadJournal))),
+    )
+  }
+
+  #watched(journal: Journal): Journal {
     const { recorded } = this
     return {
       ...journal,

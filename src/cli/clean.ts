@@ -9,23 +9,37 @@ import { type CleanedSession, cleanSessions } from "../cleanSessions.ts"
 import { FabricClient } from "../FabricClient.ts"
 import { halfPackages } from "../halfPackages.ts"
 import type { JournalError } from "../journal/Journal.ts"
+import { isOf } from "../journal/Owned.ts"
 import { UploadJournal } from "../UploadJournal.ts"
 import { CliError } from "./CliError.ts"
 import { count, moment, plural, size } from "./format.ts"
 import type { Host } from "./Host.ts"
 import { journal } from "./journal.ts"
 import { Output } from "./Output.ts"
+import { Progress } from "./Progress.ts"
+import { Sessions } from "./Sessions.ts"
 import { at, word } from "./shell.ts"
+import { viewOf } from "./uploadView.ts"
 
 /** `session clean` */
 export const clean = (
   params: { readonly "dry-run": boolean; readonly force: boolean },
 ): Effect.Effect<void, CliError | JournalError, FabricClient | Host | Output> =>
+  Effect.suspend(() => {
+    const watch = new Sessions()
+    return Effect.provide(run(params, watch), watch.watch(journal))
+  })
+
+const run = (
+  params: { readonly "dry-run": boolean; readonly force: boolean },
+  watch: Sessions,
+): Effect.Effect<void, CliError | JournalError, FabricClient | UploadJournal | Host | Output> =>
   Effect.gen(function* () {
     const { note, result, tell } = yield* Output
     const dryRun = params["dry-run"]
     const entries = yield* Effect.flatMap(UploadJournal, (journal) => journal.entries)
-    if (entries.length > 0 && !dryRun) {
+    const busy = entries.length > 0 && !dryRun
+    if (busy) {
       yield* note(
         `${count(entries.length, "upload session")} ${plural(entries.length, "is", "are")} recorded. ` +
           "Where a lost chunk may still arrive, or a commit may still run, that is waited for.",
@@ -33,10 +47,11 @@ export const clean = (
       )
     }
     const sessions: Array<CleanedSession> = []
-    yield* Stream.runForEach(cleanSessions({ dryRun, force: params.force }), (session) => {
+    const work = Stream.runForEach(cleanSessions({ dryRun, force: params.force }), (session) => {
       sessions.push(session)
       return tell(line(session))
     })
+    yield* busy ? Effect.onInterrupt(shown(work, watch), () => stillRecorded) : work
     const number = (tag: CleanedSession["outcome"]["_tag"]) =>
       sessions.filter(({ outcome }) => outcome._tag === tag).length
     const counts = {
@@ -57,7 +72,31 @@ export const clean = (
           `${plural(counts.failed, "stays", "stay")} recorded; try again later`,
       )
     }
-  }).pipe(Effect.provide(journal))
+  })
+
+/** The same work, during which it can be seen how long a lost chunk is waited for. */
+const shown = <A, E, R>(
+  work: Effect.Effect<A, E, R>,
+  watch: Sessions,
+): Effect.Effect<A, E, R | Host | Output> => {
+  const progress = new Progress(() => watch.quietAt)
+  progress.stop()
+  return Effect.flatMap(viewOf(progress), ({ around }) => around(work))
+}
+
+/** What is left to be said after an interruption. */
+const stillRecorded = Effect.gen(function* () {
+  const { note } = yield* Output
+  const { origins } = yield* FabricClient
+  const entries = yield* Effect.flatMap(UploadJournal, (journal) => journal.entries)
+  const { length } = entries.filter((entry) => isOf(entry, origins))
+  if (length === 0) return
+  yield* note(
+    `Interrupted: ${count(length, "upload session")} ${plural(length, "is", "are")} still recorded; ` +
+      `to end ${plural(length, "it", "them")}: image-store session clean ${at(origins)}`,
+    { recorded: length },
+  )
+}).pipe(Effect.ignore)
 
 /** Packages that broke off. Sessions are what the command is for: that they are ended counts, also where this fails. */
 const halfPackagesOf = Effect.gen(function* () {

@@ -5,11 +5,9 @@
  */
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { stat } from "node:fs/promises"
@@ -23,7 +21,7 @@ import { LARGEST_CHUNK, MOST_CONCURRENCY, SMALLEST_CHUNK, validateUpload } from 
 import { UploadDeadline } from "../UploadDeadline.ts"
 import { SourceError } from "../UploadEvent.ts"
 import { uploadFile } from "../uploadFile.ts"
-import { UploadJournal } from "../UploadJournal.ts"
+import type { UploadJournal } from "../UploadJournal.ts"
 import { uploadPackage } from "../uploadPackage.ts"
 import { aftermath, type Facts, half, type Job, leftOf, remains, reminder } from "./aftermath.ts"
 import { CliError } from "./CliError.ts"
@@ -67,11 +65,7 @@ export const upload = (
   Effect.gen(function* () {
     const plan = yield* planOf(params)
     const sessions = new Sessions()
-    const watched = Layer.map(journal, (context) => {
-      const own = sessions.watch(Context.get(context, UploadJournal))
-      return Context.make(UploadJournal, own)
-    })
-    yield* Effect.provide(run(plan, sessions), watched)
+    yield* Effect.provide(run(plan, sessions), sessions.watch(journal))
   })
 
 const planOf = (params: Params): Effect.Effect<Plan, CliError | SourceError> =>

@@ -2,12 +2,14 @@ import { describe, expect, it } from "@effect/vitest"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { mkdir, readdir, writeFile } from "node:fs/promises"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
 import { vi } from "vitest"
+import { Display } from "../../src/cli/Display.ts"
 import { Emulator, Fault } from "../../src/emulator/mod.ts"
 import { S, T } from "../support/cluster.ts"
 import { temporaryFolder } from "../support/packages.ts"
@@ -76,8 +78,11 @@ const put = (path: string) =>
       ),
     ))
 
-const clean = (state: string, args = "") =>
-  imageStore(`session clean ${AT}${args === "" ? "" : ` ${args}`}`, { env: { XDG_STATE_HOME: state } })
+const clean = (state: string, args = "", hear?: (text: string) => void) =>
+  imageStore(`session clean ${AT}${args === "" ? "" : ` ${args}`}`, {
+    env: { XDG_STATE_HOME: state },
+    ...(hear === undefined ? {} : { hear }),
+  })
 
 const sessions = Effect.map(Effect.flatMap(Emulator, ({ sessions }) => sessions), (all) => all.length)
 
@@ -94,6 +99,49 @@ describe("session clean", () => {
         expect(ran.err).toContain("1 upload session is recorded.")
         expect(yield* sessions).toBe(0)
         expect(yield* records(state)).toEqual([])
+      })
+    ))
+
+  it.effect("says how long it waits for a lost chunk, and goes on saying it", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* left(state, S)
+        const { err } = yield* clean(state)
+        expect(err).toMatch(/Session .* may still get a chunk or its commit; waiting up to 35 s$/m)
+        const waits = err.match(/^cleaning up, waiting up to \d+ s for a lost chunk, to delete it too$/gm)
+        expect(waits?.length).toBeGreaterThanOrEqual(6)
+      })
+    ))
+
+  it.effect("counts down on a terminal, and takes that away", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* left(state, S)
+        const written: Array<string> = []
+        const screen = { columns: () => 80, write: (text: string) => void written.push(text) }
+        const { err } = yield* Effect.provideService(clean(state), Display, screen)
+        expect(err).not.toContain("cleaning up")
+        const counted = written.join("").matchAll(/cleaning up, waiting up to (\d+) s for a lost chunk/g)
+        const seconds = [...new Set(Array.from(counted, ([, second]) => Number(second)))]
+        expect(seconds.length).toBeGreaterThan(20)
+        expect(seconds).toEqual(seconds.toSorted((a, b) => b - a))
+        expect(written.at(-1)).toBe("\r\x1b[J")
+      })
+    ))
+
+  it.effect("that is interrupted says what is still recorded", () =>
+    run((state) =>
+      Effect.gen(function* () {
+        yield* left(state, S)
+        yield* left(state, T, { endpoint: "http://elsewhere:19080" })
+        const heard: Array<string> = []
+        const fiber = yield* Effect.fork(clean(state, "", (text) => heard.push(text)))
+        while (!heard.some((text) => text.startsWith("cleaning up, waiting"))) yield* Effect.sleep("1 second")
+        yield* Fiber.interrupt(fiber)
+        expect(heard.at(-1)).toBe(
+          `Interrupted: 1 upload session is still recorded; to end it: image-store session clean ${AT}`,
+        )
+        expect(yield* records(state)).toHaveLength(2)
       })
     ))
 

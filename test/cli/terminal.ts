@@ -12,6 +12,8 @@ export interface Machine {
   readonly files?: Readonly<Record<string, string>>
   /** What the user says to each question, or `undefined` for no terminal. */
   readonly answer?: boolean
+  /** Hears at once what goes to stderr, also of a command that is interrupted. */
+  readonly hear?: (text: string) => void
 }
 
 export interface Ran {
@@ -25,7 +27,7 @@ export interface Ran {
 /** Runs a command line. Words are split at blanks, unless given one by one. */
 export const imageStore = (
   line: string | ReadonlyArray<string>,
-  { answer, env = {}, files = {} }: Machine = {},
+  { answer, env = {}, files = {}, hear = () => {} }: Machine = {},
 ): Effect.Effect<Ran, never, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const out: Array<string> = []
@@ -34,7 +36,10 @@ export const imageStore = (
     const console = recording(
       yield* Effect.console,
       (text) => out.push(text),
-      (text) => err.push(text),
+      (text) => {
+        err.push(text)
+        hear(text)
+      },
     )
     const client = yield* HttpClient.HttpClient
     const host = Layer.succeed(Host, {
