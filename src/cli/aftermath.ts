@@ -34,6 +34,8 @@ export interface Facts {
   readonly sessions: Sessions
   readonly origins: ReadonlyArray<string>
   planned: Extract<PackageEvent, { readonly _tag: "PackagePlanned" }> | undefined
+  /** A file has begun: before that no byte of any is sent. */
+  begun: boolean
 }
 
 /** Which sessions are left, and how to end them. */
@@ -117,11 +119,12 @@ interface Content {
 
 const contentOf = (
   job: Job,
-  { origins, planned, sessions }: Facts,
+  { begun, origins, planned, sessions }: Facts,
   interrupted: boolean,
 ): Effect.Effect<Content, never, FabricClient> => {
   const { destination = planned?.path ?? "" } = job
   if (job.kind === "file") {
+    if (!begun) return Effect.succeed({ text: interrupted ? "no byte was sent" : undefined, left: false })
     if (!sessions.committing.has(destination)) {
       return Effect.succeed(
         sessions.ended > 0 ? { text: `${destination} is as it was before`, left: false } : {

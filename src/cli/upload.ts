@@ -151,13 +151,14 @@ const run = (
     if (plan.destination !== undefined) yield* validateUpload(plan.destination, {})
     const progress = new Progress(() => sessions.quietAt)
     const view = yield* viewOf(progress)
-    const facts: Facts = { sessions, origins, planned: undefined }
+    const facts: Facts = { sessions, origins, planned: undefined, begun: false }
     let summary: Summary | undefined
 
     const consume = (event: PackageEvent): Effect.Effect<void> =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         progress.add(event, now)
         if (event._tag === "PackagePlanned") facts.planned = event
+        if (event._tag === "FileStarted") facts.begun = true
         if (event._tag === (plan.kind === "file" ? "FileUploaded" : "PackageUploaded")) {
           summary = event as Summary
         }
