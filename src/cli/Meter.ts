@@ -23,6 +23,8 @@ export class Meter {
   #done = 0
   #moved = 0
   #samples: Array<Sample> = []
+  /** When something has happened last. */
+  #heard: number | undefined
 
   constructor(all: number) {
     this.all = all
@@ -37,6 +39,7 @@ export class Meter {
   note(done: number, underWay: number, now: number): void {
     this.#done = Math.min(done, this.all)
     this.#moved = Math.min(done + underWay, this.all)
+    this.#heard = now
     this.#samples.push({ at: now, bytes: this.#moved })
     while (this.#samples.length > LEAST_SAMPLES && this.#samples[1]!.at < now - WINDOW) this.#samples.shift()
   }
@@ -49,6 +52,11 @@ export class Meter {
     if (this.#samples.length === 0) this.note(this.#done, 0, now)
   }
 
+  /** It is waited for something else: the rate is measured anew after that. */
+  pause(): void {
+    this.#samples = []
+  }
+
   /** Bytes a second, when that can be told. What is under way counts: else each answer is a leap. */
   #rate(now: number): number | undefined {
     const first = this.#samples[0]
@@ -58,19 +66,18 @@ export class Meter {
   }
 
   #isSilent(now: number): boolean {
-    const last = this.#samples.at(-1)
-    return last !== undefined && now - last.at > SILENCE
+    return this.#heard !== undefined && now - this.#heard > SILENCE
   }
 
-  /** The amounts in words. `endless`: something else than bytes is waited for, so when it ends cannot be told. */
-  amounts(now: number, endless: boolean): ReadonlyArray<string> {
-    const rate = this.#rate(now)
+  /** The amounts in words. `waiting`: for something else than bytes, so how fast it goes and when it ends cannot be told. */
+  amounts(now: number, waiting: boolean): ReadonlyArray<string> {
+    const rate = waiting ? undefined : this.#rate(now)
     const left = this.all - this.#moved
     return [
       percent(this.#done, this.#whole),
       `${size(this.#done)} of ${size(this.all)}`,
       ...(rate !== undefined && left > 0
-        ? [`${size(Math.round(rate))}/s`, ...(endless ? [] : [`${time(Math.ceil(left / rate))} left`])]
+        ? [`${size(Math.round(rate))}/s`, `${time(Math.ceil(left / rate))} left`]
         : []),
     ]
   }
@@ -83,9 +90,8 @@ export class Meter {
 
   /** How long nothing has happened, in words, if for long. */
   silence(now: number): ReadonlyArray<string> {
-    const last = this.#samples.at(-1)
-    return last !== undefined && this.#isSilent(now) && this.#done < this.all
-      ? [`nothing came through for ${time((now - last.at) / 1000)}`]
+    return this.#heard !== undefined && this.#isSilent(now) && this.#done < this.all
+      ? [`nothing came through for ${time((now - this.#heard) / 1000)}`]
       : []
   }
 

@@ -86,6 +86,7 @@ export class Progress {
         break
       case "Waiting":
         this.#waiting.set(event.path, event.until.getTime())
+        this.#meter?.pause()
         break
       case "Committing":
         this.#committing.add(event.path)
@@ -117,6 +118,7 @@ export class Progress {
       underWay += share.underWay
     }
     this.#meter?.note(sent, underWay, now)
+    if (this.#isWaiting(now)) this.#meter?.pause()
   }
 
   /** The whole story in one line. */
@@ -141,9 +143,7 @@ export class Progress {
 
   /** Nothing before it is known how much is to be sent, and when no more of it will be. */
   #amounts(now: number): ReadonlyArray<string> {
-    return this.#stopping || this.#meter === undefined
-      ? []
-      : this.#meter.amounts(now, this.#quiet(now) > 0 || this.#wait(now) > 0)
+    return this.#stopping || this.#meter === undefined ? [] : this.#meter.amounts(now, this.#isWaiting(now))
   }
 
   /** Milliseconds for which deleted sessions are watched. */
@@ -154,6 +154,10 @@ export class Progress {
   /** Milliseconds for which what was sent may still arrive, and does not go again. */
   #wait(now: number): number {
     return Math.max(...this.#waiting.values()) - now
+  }
+
+  #isWaiting(now: number): boolean {
+    return this.#quiet(now) > 0 || this.#wait(now) > 0
   }
 
   #details(now: number): ReadonlyArray<string> {

@@ -76,15 +76,21 @@ describe("the progress of an upload", () => {
     expect(progress.line(10_000)).toContain("60 %, 60.0 MiB of 100 MiB, 1.0 MiB/s, 40 s left")
   })
 
-  it("has no time left while a lost chunk is waited for", () => {
+  it("has neither rate nor time left while a lost chunk is waited for", () => {
     const events = [[0, started()], [9, sent(40, 0)], [10, waiting(70)]] as const
     expect(after(events).line(10_000)).toBe(
-      "40 %, 40.0 MiB of 100 MiB, 4.0 MiB/s, waiting 1 min 0 s before what was sent goes again, " +
-        "4 at once",
+      "40 %, 40.0 MiB of 100 MiB, waiting 1 min 0 s before what was sent goes again, 4 at once",
     )
-    expect(after([...events, [70, sent(50, 0)]]).line(70_000)).toContain("left")
     const deleting = after([[0, started()], [10, sent(40, 0)]], 45)
-    expect(deleting.line(10_000)).toMatch(/4\.0 MiB\/s, waiting up to 35 s .*, to delete it too, 4 at once$/)
+    expect(deleting.line(10_000)).toMatch(/100 MiB, waiting up to 35 s .*, to delete it too, 4 at once$/)
+  })
+
+  it("measures anew after a wait", () => {
+    const events = [[0, started()], [9, sent(40, 0)], [10, waiting(70)], [11, sent(40, 0)], [
+      70,
+      sent(40, 0),
+    ]] as const
+    expect(after([...events, [75, sent(50, 0)]]).line(75_000)).toContain(", 2.0 MiB/s, 25 s left, ")
   })
 
   it("gives one reason for silence, where a narrow terminal shows it", () => {
