@@ -8,25 +8,26 @@ import { builtInOptions, clusterOptions, globalOptions } from "./globals.ts"
 import type { ArgSpecs, OptionSpec, OptionSpecs } from "./Spec.ts"
 import { version } from "./version.ts"
 
-/** Lines grow no longer than this where they can be broken. */
-const WIDTH = 100
-
-const wrap = (text: string, indent: number): string => {
+const wrap = (text: string, width: number, indent = 0): string => {
   const lines = [""]
   for (const word of text.split(" ")) {
     const line = lines.at(-1)!
     if (line === "") lines[lines.length - 1] = word
-    else if (line.length + word.length + 1 + indent > WIDTH) lines.push(word)
+    else if (line.length + word.length + 1 + indent > width) lines.push(word)
     else lines[lines.length - 1] = `${line} ${word}`
   }
   return lines.join(`\n${" ".repeat(indent)}`)
 }
 
-const list = (title: string, rows: ReadonlyArray<readonly [term: string, text: string]>): string => {
+const list = (
+  title: string,
+  rows: ReadonlyArray<readonly [term: string, text: string]>,
+  width: number,
+): string => {
   if (rows.length === 0) return ""
-  const width = Math.max(...rows.map(([term]) => term.length)) + 4
+  const indent = Math.max(...rows.map(([term]) => term.length)) + 4
   return `\n${title}:\n${
-    rows.map(([term, text]) => `  ${term.padEnd(width - 2)}${wrap(text, width)}\n`).join("")
+    rows.map(([term, text]) => `  ${term.padEnd(indent - 2)}${wrap(text, width, indent)}\n`).join("")
   }`
 }
 
@@ -36,17 +37,18 @@ const argument = (name: string, { optional }: { readonly optional?: true }): str
 const option = (name: string, spec: OptionSpec): string =>
   `--${name}${spec.kind === "flag" ? "" : ` ${spec.value}`}`
 
-const options = (title: string, specs: OptionSpecs): string =>
+const options = (title: string, specs: OptionSpecs, width: number): string =>
   list(
     title,
     Object.entries(specs).map(([name, spec]) => [
       option(name, spec),
       spec.kind === "choice" ? `${spec.summary} (${spec.choices.join(", ")})` : spec.summary,
     ]),
+    width,
   )
 
-const args = (specs: ArgSpecs): string =>
-  list("Arguments", Object.entries(specs).map(([name, spec]) => [argument(name, spec), spec.summary]))
+const args = (specs: ArgSpecs, width: number): string =>
+  list("Arguments", Object.entries(specs).map(([name, spec]) => [argument(name, spec), spec.summary]), width)
 
 /** The words and the arguments of a command. */
 const synopsis = (command: Command): string =>
@@ -55,16 +57,16 @@ const synopsis = (command: Command): string =>
 const examples = (lines: Command["examples"]): string =>
   `\nExamples:\n${lines.map(([what, line]) => `  # ${what}\n  ${line}\n`).join("\n")}`
 
-/** Help for the whole program, or for the commands that begin with `word`. */
-export const overview = (word?: string): string =>
+/** Help for the whole program, or for the commands that begin with `word`. Lines are broken to fit `width`. */
+export const overview = (width: number, word?: string): string =>
   word === undefined
     ? `image-store ${version}: Azure Service Fabric's image store from the command line\n\n` +
       "Usage: image-store <command> [arguments] [options]\n" +
       groups.map(([title, members]) =>
-        list(title, members.map((command) => [synopsis(command), command.summary]))
+        list(title, members.map((command) => [synopsis(command), command.summary]), width)
       ).join("") +
-      options("Options of every command", { ...globalOptions, ...builtInOptions }) +
-      options("Options of commands that talk to a cluster", clusterOptions) +
+      options("Options of every command", { ...globalOptions, ...builtInOptions }, width) +
+      options("Options of commands that talk to a cluster", clusterOptions, width) +
       `\n${
         wrap(
           "The cluster is the first of: --endpoint, FABRIC_ENDPOINT, SFCTL_SERVICEFABRIC_ENDPOINT, the one that " +
@@ -72,7 +74,7 @@ export const overview = (word?: string): string =>
             "FABRIC_CLIENT_KEY, FABRIC_CLIENT_PFX, FABRIC_CLIENT_PASSPHRASE, FABRIC_CA, FABRIC_SERVER_THUMBPRINT, " +
             "FABRIC_SERVER_COMMON_NAME, FABRIC_TOKEN_FILE and FABRIC_TOKEN_COMMAND stand in for the options; " +
             "FABRIC_TOKEN is a token itself.",
-          0,
+          width,
         )
       }\n` +
       "\nExit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.\n" +
@@ -86,16 +88,17 @@ export const overview = (word?: string): string =>
         commands.filter(({ words }) => words[0] === word).map((
           command,
         ) => [synopsis(command), command.summary]),
+        width,
       )
 
-/** Help for one command. */
-export const manual = (command: Command): string => {
+/** Help for one command. Lines are broken to fit `width`. */
+export const manual = (width: number, command: Command): string => {
   const own = Object.keys(command.options).length > 0 || command.cluster !== undefined ? " [options]" : ""
   return `${command.summary}.\n\nUsage: image-store ${synopsis(command)}${own}\n` +
-    (command.details === undefined ? "" : `\n${wrap(command.details, 0)}\n`) +
-    args(command.args) +
-    options("Options", command.options) +
-    (command.cluster === undefined ? "" : options("Cluster", clusterOptions)) +
-    options("Output", globalOptions) +
+    (command.details === undefined ? "" : `\n${wrap(command.details, width)}\n`) +
+    args(command.args, width) +
+    options("Options", command.options, width) +
+    (command.cluster === undefined ? "" : options("Cluster", clusterOptions, width)) +
+    options("Output", globalOptions, width) +
     examples(command.examples)
 }

@@ -10,7 +10,7 @@ import { front } from "./front.ts"
 process.stderr.on("error", () => {})
 
 const argv = process.argv.slice(2)
-const text = front(argv)
+const text = front(argv, process.stdout.columns)
 if (text !== undefined) {
   // A reader that has seen enough, such as `head`, is no failure.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -49,12 +49,22 @@ describe("help", () => {
     expect(front(["rm", "--", "--help"])).toBeUndefined()
   })
 
-  it("fits a terminal of 100 columns", () => {
-    for (const { words } of commands) {
-      for (const line of front([...words, "--help"])!.split("\n")) {
-        expect(line.length).toBeLessThanOrEqual(100)
+  /** The longest line, apart from command lines, which nobody could copy in two parts. */
+  const widest = (help: string) =>
+    Math.max(...help.split("\nExamples:\n")[0]!.split("\n").map(({ length }) => length))
+
+  it("fits the terminal, and one of 80 columns where there is none, but grows no wider than is easy to read", () => {
+    const lines = [[], ["session"], ...commands.map(({ words }) => words)].map((
+      words,
+    ) => [...words, "--help"])
+    for (const line of lines) {
+      for (const columns of [80, 90, 100]) {
+        expect(widest(front(line, columns)!)).toBeLessThanOrEqual(columns)
       }
+      expect(front(line)).toBe(front(line, 80))
+      expect(front(line, 200)).toBe(front(line, 100))
     }
+    expect(widest(front([], 100)!)).toBeGreaterThan(80)
   })
 
   it("names only examples that are commands", () => {
