@@ -81,10 +81,15 @@ const confirm = (
 /** `cp` */
 export const cp = (
   params: { readonly source: string; readonly destination: string },
-): Effect.Effect<void, FabricError, FabricClient | Output> =>
+): Effect.Effect<void, FabricError | CliError, FabricClient | Output> =>
   Effect.gen(function* () {
     const { result } = yield* Output
     const { destination, source } = params
+    if (source.toLowerCase() === destination.toLowerCase()) {
+      return yield* CliError.usage(
+        `Cannot copy ${source} to ${destination}: source and destination are the same`,
+      )
+    }
     yield* copyContent({ source, destination })
     yield* result(`Copied ${source} to ${destination}.`, { source, destination, copied: true })
   })

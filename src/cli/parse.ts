@@ -9,6 +9,7 @@ import { CliError } from "./CliError.ts"
 import { type Command, commands, find, optionsOf } from "./commands.ts"
 import { didYouMean } from "./didYouMean.ts"
 import { folderPath } from "./folderPath.ts"
+import { builtInOptions } from "./globals.ts"
 import type { OptionSpec } from "./Spec.ts"
 
 /** A command and what it was given, by name. */
@@ -78,6 +79,8 @@ const noCommand = ([first, second]: ReadonlyArray<string>): string => {
   return `There is no command "${first}"${
     inGroup !== undefined
       ? `; did you mean ${inGroup.words.join(" ")}?`
+      : Object.hasOwn(builtInOptions, first)
+      ? `; did you mean --${first}?`
       : didYouMean(first, commands.map(({ words }) => words[0])) || "; image-store --help lists them"
   }`
 }

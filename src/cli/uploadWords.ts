@@ -5,6 +5,7 @@
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import { MARKER } from "../package/packagePlan.ts"
 import type { PackageEvent, PackageSummary } from "../PackageEvent.ts"
 import type { FileSummary } from "../UploadEvent.ts"
 import { count, moment, plural, size, time } from "./format.ts"
@@ -96,7 +97,7 @@ export const describe = (summary: Summary): string => {
     ...(applicationType === undefined ? [] : [["Application", applicationType] as const]),
     ...(applicationVersion === undefined ? [] : [["Version", applicationVersion] as const]),
     ["Store path", path],
-    ["Files", String(files)],
+    ["Files", `${files}, and the ${MARKER} markers`],
     ...amounts,
     ...(removed.length > 0
       ? [

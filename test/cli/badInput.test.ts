@@ -47,6 +47,17 @@ describe("wrong use", () => {
   refused("no command", ["--json"], /"exitCode":2/)
   refused("a word that is no command", ["sesion"], /did you mean session\?/)
   refused("the second word alone", ["clean"], /There is no command "clean"; did you mean session clean\?/)
+  refused(
+    "an option without its hyphens",
+    ["version"],
+    /There is no command "version"; did you mean --version\?/,
+  )
+  refused("what every object has", ["constructor"], /There is no command "constructor"; image-store --help/)
+  refused(
+    "a copy of a folder onto itself",
+    ["cp", "App", "app/", ...AT],
+    /Cannot copy App to app: source and destination are the same$/,
+  )
   refused("half a command", ["session"], /needs one of delete, show, list, commit/)
   refused("half a command with a slip", ["session", "dlete", S], /did you mean delete\?/)
   refused(

@@ -75,7 +75,7 @@ describe("upload of a package", () => {
         expect(ran.out).toMatch(
           new RegExp(
             "^Uploaded an application package\\.\n\nApplication  Shop\nVersion      1\\.2\\.3\n" +
-              `Store path   Shop\nFiles        5\nSize         .*\nTime .*\n\n` +
+              `Store path   Shop\nFiles        5, and the _\\.dir markers\nSize         .*\nTime .*\n\n` +
               "Next: sfctl application provision --application-type-build-path Shop$",
           ),
         )
