@@ -6,6 +6,7 @@
 import type { PackageEvent } from "../PackageEvent.ts"
 import { count, plural, time } from "./format.ts"
 import { Meter } from "./Meter.ts"
+import { wrap } from "./wrap.ts"
 
 /** Milliseconds for which the reason of a retry stays on display. */
 const RECENT = 15_000
@@ -129,7 +130,8 @@ export class Progress {
   /** A bar with the amounts, below it the rest, and what went wrong last. No line is longer than `columns`. */
   lines(now: number, columns: number, color: boolean): ReadonlyArray<string> {
     const amounts = this.#amounts(now).join(", ")
-    const below = [this.#details(now).join(", "), ...this.#reason(now)].map((line) => cut(line, columns))
+    const reason = this.#reason(now).flatMap((text) => wrap(text, columns))
+    const below = [this.#details(now).join(", "), ...reason].map((line) => cut(line, columns))
     if (amounts === "") return below
     const width = Math.min(WIDEST_BAR, columns - amounts.length - 2)
     const bar = width < 5 ? "" : `${this.#meter!.bar(width, color)}  `

@@ -7,17 +7,7 @@ import { type Command, commands, groups } from "./commands.ts"
 import { builtInOptions, clusterOptions, globalOptions } from "./globals.ts"
 import type { ArgSpecs, OptionSpec, OptionSpecs } from "./Spec.ts"
 import { version } from "./version.ts"
-
-const wrap = (text: string, width: number, indent = 0): string => {
-  const lines = [""]
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1)!
-    if (line === "") lines[lines.length - 1] = word
-    else if (line.length + word.length + 1 + indent > width) lines.push(word)
-    else lines[lines.length - 1] = `${line} ${word}`
-  }
-  return lines.join(`\n${" ".repeat(indent)}`)
-}
+import { wrap } from "./wrap.ts"
 
 const list = (
   title: string,
@@ -26,8 +16,9 @@ const list = (
 ): string => {
   if (rows.length === 0) return ""
   const indent = Math.max(...rows.map(([term]) => term.length)) + 4
+  const aligned = (text: string) => wrap(text, width - indent).join(`\n${" ".repeat(indent)}`)
   return `\n${title}:\n${
-    rows.map(([term, text]) => `  ${term.padEnd(indent - 2)}${wrap(text, width, indent)}\n`).join("")
+    rows.map(([term, text]) => `  ${term.padEnd(indent - 2)}${aligned(text)}\n`).join("")
   }`
 }
 
@@ -75,7 +66,7 @@ export const overview = (width: number, word?: string): string =>
             "FABRIC_SERVER_COMMON_NAME, FABRIC_TOKEN_FILE and FABRIC_TOKEN_COMMAND stand in for the options; " +
             "FABRIC_TOKEN is a token itself.",
           width,
-        )
+        ).join("\n")
       }\n` +
       "\nExit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.\n" +
       examples([
@@ -95,7 +86,7 @@ export const overview = (width: number, word?: string): string =>
 export const manual = (width: number, command: Command): string => {
   const own = Object.keys(command.options).length > 0 || command.cluster !== undefined ? " [options]" : ""
   return `${command.summary}.\n\nUsage: image-store ${synopsis(command)}${own}\n` +
-    (command.details === undefined ? "" : `\n${wrap(command.details, width)}\n`) +
+    (command.details === undefined ? "" : `\n${wrap(command.details, width).join("\n")}\n`) +
     args(command.args, width) +
     options("Options", command.options, width) +
     (command.cluster === undefined ? "" : options("Cluster", clusterOptions, width)) +

@@ -122,7 +122,7 @@ describe("the progress of an upload", () => {
     expect(progress.line(30_000)).toMatch(/, 4 at once, 1 retry$/)
   })
 
-  it("gives the reason of a retry a line of its own on a terminal, without what is known anyway", () => {
+  it("gives the reason of a retry lines of its own on a terminal, without what is known anyway", () => {
     const reason =
       "Cannot upload App/Web/Code/a.bin at one:19080 (after 2 attempts): the cluster answered 503; busy"
     const retried: PackageEvent = { _tag: "Retried", path: "a.bin", reason }
@@ -131,6 +131,7 @@ describe("the progress of an upload", () => {
       "4 at once, 1 retry",
       "the cluster answered 503; busy",
     ])
+    expect(progress.lines(11_000, 20, false).slice(-2)).toEqual(["the cluster answered", "503; busy"])
     expect(progress.lines(30_000, 79, false)).toHaveLength(2)
   })
 
@@ -171,7 +172,9 @@ describe("the progress of an upload", () => {
   })
 
   it("fits a narrow terminal", () => {
-    const progress = after([[0, started()], [5, sent(8, 12)], [10, sent(16, 24)]])
+    const reason = "the cluster answered 503 FABRIC_E_SERVICE_TOO_BUSY; try again"
+    const retried: PackageEvent = { _tag: "Retried", path: "a.bin", reason }
+    const progress = after([[0, started()], [5, sent(8, 12)], [9, retried], [10, sent(16, 24)]])
     for (let columns = 1; columns < 90; columns++) {
       for (const line of progress.lines(10_000, columns, false)) {
         expect(line.length).toBeLessThanOrEqual(columns)
