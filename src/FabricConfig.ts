@@ -60,7 +60,7 @@ export declare namespace FabricConfig {
   /** What {@link FabricConfig.layer} takes. Only the endpoints have no default. */
   export interface Options {
     /** One or more gateways of the same cluster: `http://host:19080` or `https://host:19080`. */
-    readonly endpoints: ReadonlyArray<string | URL>
+    readonly endpoints: string | URL | ReadonlyArray<string | URL>
     /** Whole seconds that the cluster may work on one request, 1 to 4294967295. Default 60. */
     readonly timeout?: number | undefined
     /** How much longer than `timeout` an attempt waits for the answer. Default 5 seconds. */
@@ -190,8 +190,7 @@ const variableNames: Omit<Names, "token"> = {
 const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
   Config.map(Config.option(config), Option.getOrUndefined)
 
-const several = (name: string): Config.Config<ReadonlyArray<string>> =>
-  Config.map(Config.string(name), (text) => text.split(","))
+const several = (name: string): Config.Config<ReadonlyArray<string>> => Config.array(Config.string(name))
 
 const problem = (name: string, issue: string): ConfigError.ConfigError =>
   ConfigError.InvalidData([name], issue)
@@ -243,7 +242,10 @@ const fromOptions = (
 ): Effect.Effect<Shape, ConfigError.ConfigError> =>
   Effect.gen(function* () {
     const { defaults } = FabricConfig
-    const [first, ...others] = yield* Effect.forEach(options.endpoints, (endpoint) =>
+    const given = typeof options.endpoints === "string" || options.endpoints instanceof URL
+      ? [options.endpoints]
+      : options.endpoints
+    const [first, ...others] = yield* Effect.forEach(given, (endpoint) =>
       Either.mapLeft(parseEndpoint(endpoint), (issue) => problem(names.endpoints, issue)))
     if (first === undefined) {
       return yield* invalid(names.endpoints, "name at least one gateway, such as http://localhost:19080")

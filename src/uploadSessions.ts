@@ -69,7 +69,7 @@ export const GetUploadSessionsParams: Schema.Struct<{
 
 const byPath = {
   name: "GetImageStoreUploadSessionByPath",
-  action: "list the upload sessions of",
+  action: "list the upload sessions",
   method: "GET",
   apiVersion: "6.0",
   usesSessions: true,
@@ -77,7 +77,7 @@ const byPath = {
 
 const byPathRequest = ({ path }: { readonly path: ImageStorePath }) => ({
   path: `/ImageStore/${escapePath(path)}/$/GetUploadSession`,
-  subject: path,
+  subject: `of ${path}`,
 })
 
 /**
@@ -200,7 +200,7 @@ interface Chunk {
 
 const UPLOAD_CHUNK: Operation<void> = {
   name: "UploadFileChunk",
-  action: "upload a chunk of",
+  action: "upload a chunk",
   method: "PUT",
   apiVersion: "6.0",
   usesSessions: true,
@@ -216,7 +216,7 @@ const chunkRequest = ({ bytes, path, range, sessionId, size }: typeof PutChunkPa
     "Content-Type": "application/octet-stream",
   },
   body: bytes,
-  subject: path,
+  subject: `of ${path}`,
   sessionId,
   lookAgain: (run, timeout) => {
     const look = Effect.map(

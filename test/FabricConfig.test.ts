@@ -326,9 +326,46 @@ describe("FabricConfig.layerConfig", () => {
         "FABRIC_CLIENT_KEY",
       )
       assert.include(
-        yield* text({ FABRIC_ENDPOINT: "https://a:1", FABRIC_SERVER_THUMBPRINT: "" }),
+        yield* text({ FABRIC_ENDPOINT: "https://a:1", FABRIC_SERVER_THUMBPRINT: "abc" }),
         "FABRIC_SERVER_THUMBPRINT",
       )
+    }))
+
+  it.effect("takes an empty variable for absent", () =>
+    Effect.gen(function* () {
+      const names = [
+        "TIMEOUT",
+        "CLIENT_CERT",
+        "CA",
+        "SERVER_THUMBPRINT",
+        "SERVER_COMMON_NAME",
+        "TOKEN",
+        "TOKEN_FILE",
+      ]
+      const empty = Object.fromEntries(names.map((name) => [`FABRIC_${name}`, " "]))
+      const config = yield* readFrom({ ...empty, FABRIC_ENDPOINT: "http://a:1" })
+      assert.deepStrictEqual(config, yield* readFrom({ FABRIC_ENDPOINT: "http://a:1" }))
+    }))
+
+  for (const endpoints of ["http://a:1", new URL("http://a:1")]) {
+    it.effect(`takes one endpoint without a list, as ${typeof endpoints}`, () =>
+      Effect.gen(function* () {
+        const config = yield* Effect.provide(FabricConfig, FabricConfig.layer({ endpoints }))
+        assert.deepStrictEqual(config.endpoints.map(({ origin }) => origin), ["http://a:1"])
+      }))
+  }
+
+  it.effect("takes several endpoints in a nested provider too", () =>
+    Effect.gen(function* () {
+      const provider = ConfigProvider.nested(
+        ConfigProvider.fromMap(new Map([["my.FABRIC_ENDPOINT", "http://a:1, http://b:2"]])),
+        "my",
+      )
+      const { endpoints } = yield* Effect.provide(
+        FabricConfig,
+        Layer.provide(FabricConfig.layerConfig, Layer.setConfigProvider(provider)),
+      )
+      assert.deepStrictEqual(endpoints.map(({ origin }) => origin), ["http://a:1", "http://b:2"])
     }))
 
   it.effect("takes a variable that must not be read for absent", () =>

@@ -2,9 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import { createHash } from "node:crypto"
-import { once } from "node:events"
 import { Worker } from "node:worker_threads"
-import { chunkMemory, Hasher, startThread } from "../src/upload/Hasher.ts"
+import { chunkMemory, Hasher, type HashThread, startThread } from "../src/upload/Hasher.ts"
 
 const MiB = 1024 * 1024
 const expected = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
@@ -16,11 +15,11 @@ const filled = (size: number, seed: number) => {
 }
 
 /** A hasher, and for each of its threads when that runs. */
-const hasherOf = (start: () => Worker) => {
+const hasherOf = (start: () => HashThread) => {
   const running: Array<Effect.Effect<unknown>> = []
   const watched = () => {
     const thread = start()
-    const word = once(thread, "message")
+    const word = new Promise((resolve) => thread.on("message", resolve))
     running.push(Effect.promise(() => word))
     return thread
   }

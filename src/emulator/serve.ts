@@ -53,7 +53,11 @@ export const listen = (
     yield* Effect.acquireRelease(
       Effect.async<void, HttpServerError.ServeError>((resume) => {
         server.once("error", (cause) => resume(new HttpServerError.ServeError({ cause })))
-        server.listen(port, host, () => resume(Effect.void))
+        try {
+          server.listen(port, host, () => resume(Effect.void))
+        } catch (cause) {
+          resume(new HttpServerError.ServeError({ cause })) // There is no such port.
+        }
       }),
       () =>
         Effect.async<void>((resume) => {

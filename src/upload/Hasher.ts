@@ -26,7 +26,15 @@ parentPort.on("message", ({ id, memory, start, length }) => {
 parentPort.postMessage({})`
 
 /** What the program was started with is not the thread's business: no preloaded module, no secret of the environment. */
-export const startThread = (): Worker => new Worker(THREAD, { eval: true, execArgv: [], env: {} })
+export const startThread = (): HashThread => new Worker(THREAD, { eval: true, execArgv: [], env: {} })
+
+/** What is needed of a thread. Readers of the types need not know those of Node. */
+export interface HashThread {
+  on(event: "message", listener: (message: Done) => void): unknown
+  on(event: "error", listener: () => void): unknown
+  postMessage(order: object): void
+  terminate(): unknown
+}
 
 /** What the thread says; its first word is of no order. */
 interface Done {
@@ -42,15 +50,15 @@ interface Order {
 
 /** Hashes, and has a thread for it from the first large chunk until it is closed. */
 export class Hasher {
-  readonly #start: () => Worker
+  readonly #start: () => HashThread
   readonly #orders = new Map<number, Order>()
   #count = 0
   #begun = false
-  #thread: Worker | undefined
+  #thread: HashThread | undefined
   /** Until the thread runs, and where none can be had, chunks are hashed here. */
   #runs = false
 
-  constructor(start: () => Worker = startThread) {
+  constructor(start: () => HashThread = startThread) {
     this.#start = start
   }
 
