@@ -69,11 +69,15 @@ const RETRYABLE_CODES: ReadonlySet<string> = new Set([
 /** Statuses that are worth another attempt, whatever the body. */
 const RETRYABLE_STATUSES: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504])
 
+const TORN = "a file that it lists is being written, or is lost on the cluster's disk; try again"
+
 /** What an operator can do about a code, where that is known; before it, what that means for one operation. */
 const HINTS: Readonly<Record<string, string>> = {
   "CopyImageStoreContent FABRIC_E_FILE_NOT_FOUND":
     "nothing is at the source, or it is a folder without the file _.dir that marks it as complete",
+  "GetImageStoreContent FABRIC_E_FILE_NOT_FOUND": TORN,
   "GetImageStoreContent NotFound": "nothing of that name is there",
+  "GetImageStoreRootContent FABRIC_E_FILE_NOT_FOUND": TORN,
   E_ABORT: "a fail-over or an upgrade may be under way; try again in a moment",
   E_ACCESSDENIED: "the credentials are known to the cluster but lack the admin role",
   FABRIC_E_IMAGEBUILDER_RESERVED_DIRECTORY_ERROR: "this folder belongs to the cluster; name what is below it",
@@ -123,15 +127,16 @@ export class FabricError extends Base {
 
   /**
    * The cluster said that the session, file or folder does not exist. A bare 404 of a proxy, and a cluster
-   * without image store service, are not that: the code decides, never the status alone (protocol.md 6).
+   * without image store service, are not that: the code decides, never the status alone (protocol.md 6). Nor is a
+   * listing that fails with `FABRIC_E_FILE_NOT_FOUND`: that folder is there (protocol.md 3.1).
    */
   get isNotFound(): boolean {
-    return meansNotFound(this.reason)
+    return meansNotFound(this.reason) && !isTorn(this)
   }
 
   /** Whether the same call may succeed later. */
   get isRetryable(): boolean {
-    return meansRetry(this.reason)
+    return meansRetry(this.reason) || isTorn(this)
   }
 
   /** What could not be done, where, why, and what to try. */
@@ -158,6 +163,12 @@ const NOT_FOUND_CODES: ReadonlySet<string> = new Set([
 /** Whether the cluster itself said that the thing is not there. */
 export const meansNotFound = (reason: FabricErrorReason): boolean =>
   reason._tag === "Rejected" && NOT_FOUND_CODES.has(reason.code ?? "")
+
+/** Whether a folder could not be listed that is there: a file that it lists is not on the disk (protocol.md 3.1). */
+const isTorn = ({ operation, reason }: FabricError): boolean =>
+  LISTINGS.has(operation) && reason._tag === "Rejected" && reason.code === "FABRIC_E_FILE_NOT_FOUND"
+
+const LISTINGS: ReadonlySet<string> = new Set(["GetImageStoreContent", "GetImageStoreRootContent"])
 
 /** Whether another attempt may not meet the same. */
 export const meansRetry = (reason: FabricErrorReason): boolean =>

@@ -122,6 +122,15 @@ describe("FabricError", () => {
     assert.isFalse(FabricError.isNotFound(new Error("404")))
   })
 
+  it("does not take a folder for missing that lists a file which is not on the disk (protocol.md 3.1)", () => {
+    for (const operation of ["GetImageStoreContent", "GetImageStoreRootContent"]) {
+      const listing = new FabricError({ ...rejected(404, "FABRIC_E_FILE_NOT_FOUND"), operation })
+      assert.isFalse(listing.isNotFound)
+      assert.isTrue(listing.isRetryable)
+      assert.include(listing.message, "a file that it lists is being written")
+    }
+  })
+
   it("sorts the codes of protocol.md 2.1 by whether to try again", () => {
     // The table's rows, read from the page as it is kept in the fixtures, are the witness.
     const rows = JSON.parse(

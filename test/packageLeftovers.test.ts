@@ -166,6 +166,16 @@ describe("what an upload of a package had lost", () => {
       }).pipe(Effect.provide(UploadJournal.layerMemory()))
     })))
 
+  it.effect("session clean does not forget half a package that cannot be listed", () =>
+    run(Effect.gen(function* () {
+      const dead = yield* killed(yield* folderOf(small), 12)
+      yield* Effect.sleep("2 hours")
+      const half = Effect.provide(halfPackages, afterwards(dead.store, dead.packages))
+      yield* inject(Fault.reply(404, "FABRIC_E_FILE_NOT_FOUND"), "GetImageStoreContent")
+      assert.isTrue((yield* Effect.flip(half)).message.includes("FABRIC_E_FILE_NOT_FOUND"))
+      assert.deepStrictEqual((yield* half).map(({ path }) => path), ["App"])
+    })))
+
   it.effect("session clean does not forget a package whose file may still arrive", () =>
     run(Effect.gen(function* () {
       yield* inject(Fault.late("20 seconds"), "UploadFile")

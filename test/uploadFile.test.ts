@@ -372,6 +372,17 @@ describe("a wrong end is not believed", () => {
       { latency: "20 millis" },
     ))
 
+  it.effect("when the folder cannot be listed before a commit that is rolled back", () =>
+    run(Effect.gen(function* () {
+      const emulator = yield* Emulator
+      yield* putFile({ path: "App/a.bin", bytes: bytesOf(95, 9) })
+      yield* emulator.inject(Fault.reply(404, "FABRIC_E_FILE_NOT_FOUND"), { on: "GetImageStoreContent" })
+      yield* emulator.inject(Fault.rollBack, { on: "CommitImageStoreUploadSession" })
+      yield* upload(bytesOf(95))
+      yield* holds(bytesOf(95))
+      yield* nothingLeft
+    })))
+
   it.effect("when a commit takes longer than the patience for chunks", () =>
     run(Effect.gen(function* () {
       yield* (yield* Emulator).inject(Fault.slowDisk("100 seconds"), { on: "CommitImageStoreUploadSession" })

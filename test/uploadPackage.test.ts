@@ -440,6 +440,19 @@ describe("what was there before", () => {
       { files: old },
     ))
 
+  it.effect("is not taken for missing while a file that it lists is not on the disk", () =>
+    run(
+      Effect.gen(function* () {
+        yield* inject(Fault.reply(404, "FABRIC_E_FILE_NOT_FOUND"), "GetImageStoreContent")
+        yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile", 3)
+        contains(yield* refusal(yield* folderOf(shop)), "E_ACCESSDENIED")
+        const left = yield* stored
+        assert.strictEqual(left["Shop/Old/Code/old.dll"], "old")
+        assert.notProperty(left, "Shop/_.dir")
+      }),
+      { files: old },
+    ))
+
   it.effect("may be there under another spelling on Windows", () =>
     run(
       Effect.gen(function* () {

@@ -54,7 +54,10 @@ export const rm = (
     yield* result(found ? `Deleted ${path}.` : `There was nothing at ${path}.`, { path, deleted: found })
   })
 
-/** Asks before a folder is deleted, unless the answer is known. Returns whether there is anything at the path. */
+/**
+ * Asks before a folder is deleted, unless the answer is known: then one that cannot be listed goes too. Returns whether
+ * there is anything at the path.
+ */
 const confirm = (
   path: string,
   yes: boolean,
@@ -63,8 +66,8 @@ const confirm = (
     const { ask } = yield* Host
     const entries = yield* Effect.catchIf(
       entriesOf(path),
-      (error) => error.isNotFound,
-      () => Effect.succeed(undefined),
+      (error) => error.isNotFound || (yes && error.isRetryable),
+      (error) => Effect.succeed(error.isNotFound ? undefined : []),
     )
     if (entries === undefined) return false
     const [only, ...others] = entries

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { Emulator } from "../../src/emulator/mod.ts"
+import { Emulator, Fault } from "../../src/emulator/mod.ts"
 import { imageStore } from "./terminal.ts"
 
 const AT = "--endpoint http://one:19080"
@@ -75,6 +75,18 @@ describe("rm", () => {
       expect(yield* (yield* Emulator).files).toHaveLength(4)
       expect((yield* imageStore(`rm App --yes ${AT}`)).out).toBe("Deleted App.")
       expect(yield* (yield* Emulator).files).toHaveLength(1)
+    }).pipe(Effect.provide(store)))
+
+  it.effect("does not take a folder for nothing that cannot be listed, and deletes it with --yes", () =>
+    Effect.gen(function* () {
+      const { files, inject } = yield* Emulator
+      yield* inject(Fault.reply(404, "FABRIC_E_FILE_NOT_FOUND"), { on: "GetImageStoreContent", times: 2 })
+      const ran = yield* imageStore(`rm App ${AT}`, { answer: true })
+      expect(ran.code).toBe(1)
+      expect(ran.err).toContain("FABRIC_E_FILE_NOT_FOUND")
+      expect(yield* files).toHaveLength(4)
+      expect((yield* imageStore(`rm App --yes ${AT}`)).out).toBe("Deleted App.")
+      expect(yield* files).toHaveLength(1)
     }).pipe(Effect.provide(store)))
 
   it.effect("succeeds where nothing is, and says so", () =>
