@@ -61,6 +61,9 @@ export const ImageStorePath: Schema.Schema<ImageStorePath, string> = Schema.Stri
       .map((path) => path as ImageStorePath),
 })
 
+/** A path as files are compared on Windows, where case does not count. On Linux two files may have the same (protocol.md 5). */
+export const caseless = (path: string): string => path.toLowerCase()
+
 /**
  * Reads a path that the cluster wrote: `\` on Windows, `/` on Linux. Nothing is refused, so that what a
  * listing shows is what is there.

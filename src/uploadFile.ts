@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { FabricClient } from "./FabricClient.ts"
+import { caseless } from "./ImageStorePath.ts"
 import { eventStream } from "./upload/eventStream.ts"
 import { uploadInSlots } from "./upload/FileUpload.ts"
 import { Slots } from "./upload/Slots.ts"
@@ -45,7 +46,7 @@ export const uploadFile = (
               path,
               options,
               emit,
-              endLeft: endLeft((entry) => entry.path === path, waitingEvent(path, emit)),
+              endLeft: endLeft((entry) => caseless(entry.path) === caseless(path), waitingEvent(path, emit)),
             }),
         )),
     )

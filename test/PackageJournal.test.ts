@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Stream from "effect/Stream"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { JournalError, putFile } from "../mod.ts"
@@ -12,7 +13,7 @@ import { Emulator, Fault } from "../src/emulator/mod.ts"
 import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
-import { inject, requests } from "./support/cluster.ts"
+import { inject, requests, requestsOf } from "./support/cluster.ts"
 import {
   BYTES,
   contentOf,
@@ -398,6 +399,18 @@ describe("two packages that go to one place at the same time", () => {
         assert.strictEqual(puts.length, 2 * (names.length + 1))
       })))
   }
+
+  it.effect("go one after the other also where they spell the place differently", () =>
+    run(Effect.gen(function* () {
+      const [one, two] = [yield* folderOf(small), yield* folderOf(newer)]
+      const other = Stream.runDrain(uploadPackage(two, "app", OPTIONS))
+      yield* Effect.provide(
+        Effect.zip(upload(one), Effect.delay(other, "3 seconds"), { concurrent: true }),
+        UploadJournal.layerMemory(),
+      )
+      assert.sameMembers(Object.values(yield* stored), ["", ...Object.values(newer)])
+      assert.strictEqual((yield* requestsOf("UploadFile")).length, 2 * (names.length + 1))
+    })))
 
   it.effect("do not wait for ever for one that only seems to be at work", () =>
     run(Effect.gen(function* () {

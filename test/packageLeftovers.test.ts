@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Stream from "effect/Stream"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { JournalError, putFile } from "../mod.ts"
@@ -24,7 +25,7 @@ import {
   small,
   upload,
 } from "./support/killedPackages.ts"
-import { afterwards, mortalRun, until } from "./support/mortal.ts"
+import { afterwards, type Mortal, mortalRun, until } from "./support/mortal.ts"
 import { folderOf, stored, temporaryFolder } from "./support/packages.ts"
 
 const YEAR = 365 * 86_400_000
@@ -139,6 +140,57 @@ describe("what a killed upload of a package had under way", () => {
       yield* Effect.sleep("15 minutes")
       yield* holds({ "a.txt": "b" })
     })))
+})
+
+describe("what a killed upload had under way to the same place in another case", () => {
+  /** The next run, to `app`. */
+  const toLower = (source: string, { packages, store }: Mortal) =>
+    Effect.provide(Stream.runDrain(uploadPackage(source, "app", OPTIONS)), afterwards(store, packages))
+  const contents = Effect.map(stored, (files) => Object.values(files).sort())
+
+  it.effect("does not delete the package that came after it", () =>
+    run(Effect.gen(function* () {
+      const source = yield* folderOf({ "a.txt": "one", "b.txt": "two" })
+      yield* inject(Fault.late("20 seconds"), "DeleteImageStoreContent")
+      yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile")
+      yield* toLower(source, yield* killed(source, 1, {}, "DeleteImageStoreContent"))
+      yield* Effect.sleep("5 minutes")
+      assert.deepStrictEqual(yield* contents, ["", "one", "two"])
+    })))
+
+  it.effect("does not arrive in place of a newer file", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.late("20 seconds"), "UploadFile")
+      const next = yield* folderOf({ "a.txt": "new1" })
+      yield* toLower(next, yield* killed(yield* folderOf({ "a.txt": "old1" }), 1, { concurrency: 1 }))
+      yield* Effect.sleep("5 minutes")
+      assert.deepStrictEqual(yield* contents, ["", "new1"])
+    })))
+
+  for (const [name, replaced] of [["replace a file", "A.DLL"], ["bring a file back", "other.dll"]] as const) {
+    it.effect(`does not ${name} by its commit`, () =>
+      run(Effect.gen(function* () {
+        const large = "b".repeat(300)
+        yield* inject(Fault.late("50 seconds"), "CommitImageStoreUploadSession")
+        const next = yield* folderOf({ [replaced]: large })
+        const old = yield* folderOf({ "a.dll": "a".repeat(300) })
+        yield* toLower(next, yield* killed(old, 1, {}, "CommitImageStoreUploadSession"))
+        yield* Effect.sleep("15 minutes")
+        assert.deepStrictEqual(yield* contents, ["", large])
+        assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
+      })))
+  }
+
+  it.effect("stays recorded on Linux, where that is another place", () =>
+    run(
+      Effect.gen(function* () {
+        const source = yield* folderOf(small)
+        const dead = yield* killed(source, 12)
+        yield* toLower(source, dead)
+        assert.deepStrictEqual([...dead.packages.values()].map(({ path }) => path), ["App"])
+      }),
+      { os: "linux" },
+    ))
 })
 
 describe("what an upload of a package had lost", () => {

@@ -658,6 +658,23 @@ describe("resume", () => {
   it.effect("is not for a file that goes by one request by now, and what was left goes all the same", () =>
     killed(9, (store) => resumed(bytesOf(10), store)))
 
+  const toLower = (bytes: Uint8Array, store: Map<SessionId, JournalEntry>) =>
+    Effect.provide(Effect.zipLeft(upload(bytes, {}, "app/a.bin"), nothingLeft), afterwards(store))
+
+  it.effect("is not for a path in another case, and what was left goes all the same", () =>
+    killed(9, (store) =>
+      Effect.gen(function* () {
+        const [id] = store.keys()
+        yield* toLower(bytesOf(200), store)
+        const chunks = (yield* requestsOf("UploadFileChunk")).filter(({ path }) => path.includes("/app/"))
+        assert.isAtLeast(chunks.length, 20)
+        assert.isFalse(chunks.some(({ url }) => url.includes(id!)))
+        yield* holds(bytesOf(200))
+      })))
+
+  it.effect("ends what was left for a file that goes by one request by now to a path in another case", () =>
+    killed(9, (store) => toLower(bytesOf(10), store)))
+
   it.effect("takes no more memory than this upload's own chunks", () =>
     killed(9, (store) =>
       Effect.gen(function* () {

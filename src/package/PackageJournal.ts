@@ -158,7 +158,7 @@ export class PackageJournal {
       const client = yield* FabricClient
       const now = yield* Clock.currentTimeMillis
       const left = yield* Effect.catchAll(
-        takeLeft(options.plan.path),
+        takeLeft(options.plan.path, options.keyOf),
         (error) => Effect.as(options.warn(error), []),
       )
       const ofAll: Left = {

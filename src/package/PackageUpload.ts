@@ -9,7 +9,7 @@ import * as Random from "effect/Random"
 import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError } from "../FabricError.ts"
 import { deleteContent, hasUploadSessions } from "../ImageStore.ts"
-import type { ImageStorePath } from "../ImageStorePath.ts"
+import { caseless, type ImageStorePath } from "../ImageStorePath.ts"
 import { PackageError } from "../PackageError.ts"
 import type { PackageEvent, PackageOptions, PackageUploadError } from "../PackageEvent.ts"
 import type { FileJournal } from "../upload/FileJournal.ts"
@@ -222,11 +222,12 @@ export class PackageUpload {
 
   /** Ends sessions of dead runs that no file of this package takes up: their commits would hit what comes now. */
   get #endSessions(): Effect.Effect<void, FabricError, FabricClient | UploadJournal> {
-    const resumed = new Set(this.#largeFiles.map(({ name }) => this.keyOf(name)))
-    const below = `${this.#plan.path}/`
+    const { path } = this.#plan
+    const resumed = new Set(this.#largeFiles.map(({ name }) => caseless(pathIn(path, name))))
+    const below = caseless(`${path}/`)
     return Effect.catchTag(
       endLeft(
-        ({ path }) => path.startsWith(below) && !resumed.has(this.keyOf(path.slice(below.length))),
+        ({ path }) => caseless(path).startsWith(below) && !resumed.has(caseless(path)),
         this.#waiting,
       ),
       "JournalError",

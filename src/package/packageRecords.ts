@@ -8,11 +8,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { FabricClient } from "../FabricClient.ts"
+import { caseless } from "../ImageStorePath.ts"
 import type { JournalError } from "../journal/Journal.ts"
 import { isOf } from "../journal/Owned.ts"
 import type { PackageRecord } from "../journal/PackageRecord.ts"
 import { leftIn } from "../upload/deadRuns.ts"
 import { UploadJournal } from "../UploadJournal.ts"
+import type { KeyOf } from "./storedTree.ts"
 
 /** The records of packages on this cluster. */
 const recorded: Effect.Effect<
@@ -32,14 +34,18 @@ export const leftPackages: Effect.Effect<
   FabricClient | UploadJournal
 > = Effect.flatMap(UploadJournal, ({ packages }) => leftIn(packages, () => true))
 
-/** Those of a path. Where the clock was set back since they were written, their times go with it. */
+/**
+ * Those of a path, for a cluster that compares paths by `keyOf`; while that is not known, of any case. Where the clock was
+ * set back since they were written, their times go with it.
+ */
 export const leftOf = (
   path: string,
+  keyOf: KeyOf = caseless,
 ): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal> =>
   Effect.gen(function* () {
     const { packages } = yield* UploadJournal
     const now = yield* Clock.currentTimeMillis
-    const left = yield* leftIn(packages, (record) => record.path === path)
+    const left = yield* leftIn(packages, (record) => keyOf(record.path) === keyOf(path))
     return left.map((record) => {
       const ahead = Math.max(0, record.touched - now)
       return { ...record, touched: record.touched - ahead, quietAt: record.quietAt - ahead }
@@ -49,10 +55,11 @@ export const leftOf = (
 /** The same, this process's own by now, the latest last. */
 export const takeLeft = (
   path: string,
+  keyOf: KeyOf,
 ): Effect.Effect<ReadonlyArray<PackageRecord>, JournalError, FabricClient | UploadJournal | Scope.Scope> =>
   Effect.gen(function* () {
     const { packages } = yield* UploadJournal
-    const left = yield* leftOf(path)
+    const left = yield* leftOf(path, keyOf)
     const taken = yield* Effect.forEach(left, (record) =>
       Effect.acquireRelease(
         packages.take(record),
@@ -61,7 +68,7 @@ export const takeLeft = (
     return taken.flatMap((record) => Option.toArray(record)).sort((a, b) => a.touched - b.touched)
   })
 
-/** Uploads of this machine to a path that are under way, but for one's own. */
+/** Uploads of this machine to a path, in any case, that are under way, but for one's own. */
 export const rivalsOf = (
   path: string,
   ownId?: string,
@@ -71,7 +78,8 @@ export const rivalsOf = (
     return yield* Effect.filter(
       yield* recorded,
       (record) =>
-        record.path !== path || record.uploadId === ownId || record.owner.host !== owner.host
+        caseless(record.path) !== caseless(path) || record.uploadId === ownId ||
+          record.owner.host !== owner.host
           ? Effect.succeed(false)
           : packages.isAtWork(record),
     )

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError } from "../FabricError.ts"
+import { caseless } from "../ImageStorePath.ts"
 import type { JournalError } from "../journal/Journal.ts"
 import type { UploadJournal } from "../UploadJournal.ts"
 import type { ByteRange } from "../UploadSession.ts"
@@ -56,13 +57,15 @@ export const findResumable = <E, R>(
   R | FabricClient | UploadJournal | Scope.Scope
 > =>
   Effect.gen(function* () {
+    const wanted = caseless(options.path)
     let best: Resumable = { _tag: "None" }
-    for (const recorded of yield* leftSessions(({ path }) => path === options.path)) {
+    for (const recorded of yield* leftSessions(({ path }) => caseless(path) === wanted)) {
       const own = yield* takeOver(recorded)
       if (Option.isNone(own)) continue
-      const { chunkSize, size, state } = own.value.entry
-      const fits = options.resume && state !== "deleting" && size === options.size &&
-        chunkSize <= options.chunkSize
+      const { chunkSize, path, size, state } = own.value.entry
+      // Whatever it does with files, the cluster tells the case of a session's path.
+      const fits = options.resume && state !== "deleting" && path === options.path &&
+        size === options.size && chunkSize <= options.chunkSize
       const found: Resumable = best._tag === "None" && fits
         ? yield* examine(own.value, options)
         : { _tag: "None" }
