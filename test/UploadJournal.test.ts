@@ -1,9 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { appendFile, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises"
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
@@ -144,6 +155,27 @@ describe("the journal on disk", () => {
         assert.deepStrictEqual(names.filter((name) => name.endsWith(".bad")).length, 6)
         assert.include(names, "notes.txt")
         assert.deepStrictEqual((yield* journal.entries).length, 1)
+      })
+    ))
+
+  it.effect("leaves out what cannot be read, and names it once", () =>
+    inFolder((journal, path) =>
+      Effect.gen(function* () {
+        const warnings: Array<string> = []
+        const heard = Logger.replace(
+          Logger.defaultLogger,
+          Logger.make(({ message }) => void warnings.push(String(message))),
+        )
+        yield* journal.create(entryFor(journal))
+        const own = `${2 ** 22 + 1}-1@${encodeURIComponent(journal.owner.host)}.session`
+        const unreadable = [`${T}.${own}`, `${OTHER}.${own}.new`]
+        for (const name of unreadable) yield* Effect.promise(() => mkdir(join(path, name)))
+        yield* Effect.provide(journal.entries, heard)
+        const entries = yield* Effect.provide(journal.entries, heard)
+        assert.deepStrictEqual(entries.map(({ sessionId }) => sessionId as string), [S])
+        for (const name of unreadable) {
+          assert.strictEqual(warnings.filter((warning) => warning.includes(join(path, name))).length, 1)
+        }
       })
     ))
 

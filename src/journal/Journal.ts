@@ -31,7 +31,7 @@ export class JournalError extends ErrorBase {
 
 /** Records of one kind: each is written to by its owner alone, and changes as its owner goes on. */
 export interface Records<Id, Entry, Patch> {
-  /** All that are not forgotten. Those that cannot be read are put aside with a warning. */
+  /** All that are not forgotten. What is no record is put aside, and what cannot be read left out, with a warning. */
   readonly entries: Effect.Effect<ReadonlyArray<Entry>, JournalError>
   /** Begins a record. On disk when it returns. */
   readonly create: (entry: Entry) => Effect.Effect<void, JournalError>

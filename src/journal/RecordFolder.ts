@@ -60,6 +60,8 @@ export class RecordFolder<Id extends string, Entry extends Owned, Patch>
   readonly #readChange: (text: string) => Option.Option<Change<Patch>>
   /** Records of this owner that are open, for the lines that need not reach the disk. */
   readonly #open = new Map<Id, number>()
+  /** Files that could not be read, or removed; each is told of once. */
+  readonly #leftOut = new Set<string>()
 
   constructor(folder: string, owner: Owner, kind: Kind<Id, Entry, Patch>) {
     this.#folder = folder
@@ -80,14 +82,14 @@ export class RecordFolder<Id extends string, Entry extends Owned, Patch>
       )
       yield* Effect.forEach(
         names.filter((name) => name.endsWith(extension + UNFINISHED)),
-        (name) => this.#removeUnfinished(name),
+        (name) => this.#leaveOut(name, this.#removeUnfinished(name)),
         { discard: true },
       )
       const found = yield* Effect.forEach(
         names.filter((name) => name.endsWith(extension)).sort(),
-        (name) => this.#read(name),
+        (name) => this.#leaveOut(name, this.#read(name)),
       )
-      return found.flatMap((entry) => Option.toArray(entry))
+      return found.flatMap((entry) => Option.toArray(Option.flatten(entry)))
     },
   )
 
@@ -183,6 +185,19 @@ export class RecordFolder<Id extends string, Entry extends Owned, Patch>
     const file = this.#open.get(id)
     this.#open.delete(id)
     if (file !== undefined) closeSync(file)
+  }
+
+  /** One file that cannot be read, or removed, does not keep the others from being known. */
+  #leaveOut<A>(name: string, work: Effect.Effect<A, JournalError>): Effect.Effect<Option.Option<A>> {
+    return Effect.catchAll(
+      Effect.asSome(work),
+      ({ issue }) => {
+        const told = this.#leftOut.has(name)
+        this.#leftOut.add(name)
+        const tell = Effect.logWarning(`${Path.join(this.#folder, name)} is left out: ${issue}`)
+        return Effect.as(told ? Effect.void : tell, Option.none())
+      },
+    )
   }
 
   #read(name: string): Effect.Effect<Option.Option<Entry>, JournalError> {
