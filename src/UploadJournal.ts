@@ -111,7 +111,8 @@ const inMemory = <Id, Entry extends Owned, Patch>(
         const own = { ...entry, owner }
         store.set(id, own)
         atWork.add(id)
-        return Option.some(own)
+        // What was taken stays as it was, whatever is recorded from now on.
+        return Option.some(structuredClone(own))
       }),
     leave: (id) => Effect.sync(() => void atWork.delete(id)),
   }

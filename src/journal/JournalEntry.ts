@@ -30,9 +30,9 @@ export interface JournalEntry extends Owned {
 /** What changes about a session while it lives. Hashes are added to those that are known. */
 export type JournalPatch = Partial<Pick<JournalEntry, "state" | "hashes" | "before" | "quietAt">>
 
-/** The entry after changes, in their order. There is one for each chunk, so its hashes are copied once for all. */
+/** The entry after changes, in their order. Hashes are added to its own: a copy for each chunk costs too much. */
 export const patched = (entry: JournalEntry, changes: Iterable<Change<JournalPatch>>): JournalEntry => {
-  const hashes = { ...entry.hashes }
+  const { hashes } = entry
   const after = { ...entry }
   for (const { at, patch } of changes) {
     Object.assign(hashes, patch.hashes)

@@ -401,7 +401,9 @@ const levelsOf = (folders: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<s
   const levels = new Map<number, Array<string>>()
   for (const name of folders) {
     const depth = name.split("/").length
-    levels.set(depth, [...levels.get(depth) ?? [], name])
+    const level = levels.get(depth)
+    if (level === undefined) levels.set(depth, [name])
+    else level.push(name)
   }
   return [...levels].sort(([a], [b]) => b - a).map(([, level]) => level)
 }

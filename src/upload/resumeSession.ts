@@ -101,7 +101,8 @@ const examine = <E, R>(
     if (session.value.path !== entry.path || session.value.size !== entry.size || missing === undefined) {
       return { _tag: "None" }
     }
-    const received = chunks.filter((chunk) => !missing.includes(chunk))
+    const absent = new Set(missing)
+    const received = chunks.filter((chunk) => !absent.has(chunk))
     return (yield* same([...new Set([...received, ...begun])]))
       ? { _tag: "Session", own, quietAt, received }
       : { _tag: "None" }
