@@ -326,21 +326,79 @@ describe("uploadFile", () => {
       assert.include(error.message, "ENOENT")
     })))
 
+  /** A session at the path that nobody has recorded here, and nobody touches. */
+  const withStale = <A, E>(
+    then: (warnings: ReadonlyArray<string>) => Effect.Effect<A, E, Emulator | FabricClient | UploadJournal>,
+  ) => {
+    const warnings: Array<string> = []
+    const logger = Logger.make(({ message }) => void warnings.push(String(message)))
+    return run(
+      Effect.gen(function* () {
+        const emulator = yield* Emulator
+        const { kill } = yield* mortal(bytesOf(95))
+        yield* until("UploadFileChunk", 2)
+        yield* kill
+        yield* Effect.sleep("11 minutes")
+        assert.strictEqual((yield* emulator.sessions).length, 1)
+        yield* Effect.provide(then(warnings), Logger.replace(Logger.defaultLogger, logger))
+        yield* holds(bytesOf(95))
+      }),
+      { latency: "1 second" },
+    )
+  }
+
   it.effect("reports sessions of others that nobody touches, and deletes them when told to", () =>
-    run(Effect.gen(function* () {
-      const emulator = yield* Emulator
-      yield* emulator.inject(Fault.reply(403), { on: "DeleteImageStoreUploadSession", times: 1 })
-      yield* Effect.ignore(upload(bytesOf(95)).pipe(Effect.zipRight(Effect.void)))
-      assert.strictEqual((yield* emulator.sessions).length, 1)
-      const store = yield* UploadJournal
-      for (const { sessionId } of yield* store.entries) yield* store.remove(sessionId)
-      yield* Effect.sleep("11 minutes")
-      const seen = (yield* upload(bytesOf(95))).filter(({ _tag }) => _tag === "StaleSession")
-      assert.deepStrictEqual(seen.map((event) => "deleted" in event && event.deleted), [false])
-      assert.strictEqual((yield* emulator.sessions).length, 1)
-      yield* upload(bytesOf(95), { cleanStale: true })
-      yield* nothingLeft
-    })))
+    withStale(() =>
+      Effect.gen(function* () {
+        const seen = (yield* upload(bytesOf(95))).filter(({ _tag }) => _tag === "StaleSession")
+        assert.deepStrictEqual(seen.map((event) => "deleted" in event && event.deleted), [false])
+        assert.strictEqual((yield* (yield* Emulator).sessions).length, 1)
+        yield* upload(bytesOf(95), { cleanStale: true })
+        yield* nothingLeft
+      })
+    ))
+
+  it.effect("is as patient with their deletion as with all else", () =>
+    withStale(() =>
+      Effect.gen(function* () {
+        const { inject } = yield* Emulator
+        yield* inject(Fault.reply(503, "E_ABORT"), { on: "DeleteImageStoreUploadSession", times: 12 })
+        yield* upload(bytesOf(95), { cleanStale: true })
+        yield* nothingLeft
+      })
+    ))
+
+  it.effect("does not fail because they cannot be deleted", () =>
+    withStale((warnings) =>
+      Effect.gen(function* () {
+        const { inject, sessions } = yield* Emulator
+        const [stale] = yield* sessions
+        yield* inject(Fault.reply(403, "E_ACCESSDENIED"), { on: "DeleteImageStoreUploadSession" })
+        const events = yield* upload(bytesOf(95), { cleanStale: true })
+        assert.notInclude(events.map(({ _tag }) => _tag), "StaleSession")
+        assert.include(warnings.join(), `session ${stale?.sessionId} is left: `)
+        assert.deepStrictEqual((yield* sessions).map(({ sessionId }) => sessionId), [stale?.sessionId])
+      })
+    ))
+
+  it.effect("does not fail because they cannot be understood", () =>
+    withStale((warnings) =>
+      Effect.gen(function* () {
+        const huge = {
+          StoreRelativePath: "App/a.bin",
+          SessionId: "4a2340e8-d8d8-497c-95fe-cdaa1052f33b",
+          FileSize: "9007199254740993",
+          ModifiedDate: "2017-09-28T17:06:47.260Z",
+          ExpectedRanges: [],
+        }
+        yield* (yield* Emulator).inject(
+          Fault.answer({ status: 200, body: JSON.stringify({ UploadSessions: [huge] }) }),
+          { on: "GetImageStoreUploadSessionByPath" },
+        )
+        yield* upload(bytesOf(95))
+        assert.include(warnings.join(), "Cannot list the upload sessions of App/a.bin")
+      })
+    ))
 })
 
 describe("a wrong end is not believed", () => {
