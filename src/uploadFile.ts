@@ -46,7 +46,11 @@ export const uploadFile = (
               path,
               options,
               emit,
-              endLeft: endLeft((entry) => caseless(entry.path) === caseless(path), waitingEvent(path, emit)),
+              endLeft: endLeft(
+                (entry) => caseless(entry.path) === caseless(path),
+                waitingEvent(path, emit),
+                options.patience,
+              ),
             }),
         )),
     )

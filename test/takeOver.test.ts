@@ -3,11 +3,20 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { cleanSessions, putFile, type SessionId, uploadFile } from "../mod.ts"
+import {
+  cleanSessions,
+  type FabricClient,
+  putFile,
+  type SessionId,
+  uploadFile,
+  type UploadJournal,
+  uploadPackage,
+} from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault, type Operation } from "../src/emulator/mod.ts"
 import type { JournalEntry } from "../src/journal/JournalEntry.ts"
 import { clusterWith, requestsOf, S } from "./support/cluster.ts"
 import { afterwards, mortal, until } from "./support/mortal.ts"
+import { folderOf } from "./support/packages.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
 const bytesOf = (size: number) => Uint8Array.from({ length: size }, (_, i) => i & 255)
@@ -96,6 +105,56 @@ describe("what a dead run left", () => {
       assert.deepStrictEqual((yield* files).map(({ size }) => size), [95])
       assert.deepStrictEqual(yield* sessions, [])
     })))
+
+  /** An upload that meets what `mortal` left, while the cluster is away for longer than a minute. */
+  const outlasts = (
+    asked: Operation,
+    operation: Operation,
+    next: Stream.Stream<unknown, unknown, FabricClient | UploadJournal>,
+  ) =>
+    run(
+      Effect.gen(function* () {
+        const { inject, sessions } = yield* Emulator
+        yield* inject(Fault.reply(503, "E_ABORT"), { on: "CommitImageStoreUploadSession", times: 1 })
+        const { kill, store } = yield* mortal(bytesOf(95))
+        yield* until(asked, 2)
+        yield* kill
+        yield* inject(Fault.reply(503, "E_ABORT"), { on: operation, times: 15 })
+        const seconds = yield* took(Effect.provide(Stream.runDrain(next), afterwards(store)))
+        assert.isAbove(seconds, 60)
+        assert.deepStrictEqual([yield* sessions, store.size], [[], 0])
+      }),
+      { latency: "1 second" },
+    )
+
+  it.effect("is asked whether its commit is over for as long as the upload has patience", () =>
+    outlasts(
+      "CommitImageStoreUploadSession",
+      "GetImageStoreUploadSessionById",
+      uploadFile(bytesOf(96), "App/a.bin", { chunkSize: 100 }),
+    ))
+
+  for (
+    const [name, size, chunkSize] of [
+      ["of another size", 96, 10],
+      ["that goes by one request", 96, 100],
+    ] as const
+  ) {
+    it.effect(`is deleted for as long as the upload of a file ${name} has patience`, () =>
+      outlasts(
+        "UploadFileChunk",
+        "DeleteImageStoreUploadSession",
+        uploadFile(bytesOf(size), "App/a.bin", { chunkSize }),
+      ))
+  }
+
+  it.effect("is deleted for as long as the upload of a package has patience", () =>
+    Effect.scoped(Effect.flatMap(folderOf({ "b.txt": "b" }), (folder) =>
+      outlasts(
+        "UploadFileChunk",
+        "DeleteImageStoreUploadSession",
+        uploadPackage(folder, "App", { validate: false }),
+      ))))
 
   const GiB = 1024 ** 3
   const committing = (now: number): JournalEntry => ({

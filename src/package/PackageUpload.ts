@@ -229,6 +229,7 @@ export class PackageUpload {
       endLeft(
         ({ path }) => caseless(path).startsWith(below) && !resumed.has(caseless(path)),
         this.#waiting,
+        this.#options.patience,
       ),
       "JournalError",
       (error) => this.#journal?.warn(error) ?? Effect.void,

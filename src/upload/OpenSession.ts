@@ -22,8 +22,9 @@ import { type CommitOutcome, findFile, type Poisoned, settleCommit } from "./set
 import { CHUNK_TIMEOUT, commitTimeout } from "./uploadTimeouts.ts"
 import { type Waiting, waitUntil } from "./waiting.ts"
 
-/** Milliseconds that the end of a session may take without getting further, and seconds that one request of it may. */
-const END_PATIENCE = 60_000
+/** Milliseconds that the end of a session may take without getting further, where nothing else is said. */
+export const END_PATIENCE = 60_000
+/** Seconds that one request of it may take. */
 const END_TIMEOUT = 20
 
 /** The error of a chunk by which its session cannot be brought to an end. */
@@ -312,13 +313,17 @@ export class OpenSession {
     waitUntil(Math.min(this.#quietAt, latestArrival(CHUNK_TIMEOUT, now)), this.#hooks.waiting))
 }
 
-/** Deletes a session for good: now, and once more when no lost chunk can bring it back after `quietAt`. */
+/**
+ * Deletes a session for good: now, and once more when no lost chunk can bring it back after `quietAt`. Each time has
+ * `limit` milliseconds.
+ */
 export const endSession = (
   sessionId: SessionId,
   quietAt: number,
+  limit: number = END_PATIENCE,
 ): Effect.Effect<void, FabricError, FabricClient> =>
   Effect.gen(function* () {
-    const remove = new Patience(END_PATIENCE).persist(
+    const remove = new Patience(limit).persist(
       deleteUploadSession({ sessionId, timeout: END_TIMEOUT }).pipe(
         Effect.catchIf(
           (error) => error.isNotFound || error.reason._tag === "SessionsUnsupported",

@@ -69,7 +69,7 @@ export const findResumable = <E, R>(
       const found: Resumable = best._tag === "None" && fits
         ? yield* examine(own.value, options)
         : { _tag: "None" }
-      if (found._tag === "None") yield* endTaken(own.value, options.waiting)
+      if (found._tag === "None") yield* endTaken(own.value, options.waiting, options.patience.limit)
       else best = found
     }
     return best

@@ -17,8 +17,10 @@ import { leftSessions } from "./deadRuns.ts"
 import { forEachAwaited } from "./forEachAwaited.ts"
 import { quietAfter } from "./heartbeat.ts"
 import { latestArrival } from "./lateArrival.ts"
-import { endSession } from "./OpenSession.ts"
+import { END_PATIENCE, endSession } from "./OpenSession.ts"
+import { Patience } from "./Patience.ts"
 import { wasCommitted } from "./settleCommit.ts"
+import { uploadDefaults } from "./uploadOptions.ts"
 import { CHUNK_TIMEOUT, commitTimeout } from "./uploadTimeouts.ts"
 import type { Waiting } from "./waiting.ts"
 
@@ -77,13 +79,14 @@ const LOOK_AGAIN = 10_000
 const untilSettled = (
   entry: JournalEntry,
   waiting: Waiting,
+  limit: number,
 ): Effect.Effect<void, FabricError, FabricClient> =>
   Effect.gen(function* () {
     const touched = Math.min(entry.touched, yield* Clock.currentTimeMillis)
     const until = touched + commitTimeout(entry.size) * 1000
     for (let told = false;; told = true) {
       const now = yield* Clock.currentTimeMillis
-      if (now >= until || (yield* isSettled(entry))) return
+      if (now >= until || (yield* new Patience(limit).persist(isSettled(entry)))) return
       if (!told) yield* waiting(until)
       yield* Effect.sleep(Math.min(until - now, LOOK_AGAIN))
     }
@@ -96,30 +99,35 @@ const isSettled = (entry: JournalEntry): Effect.Effect<boolean, FabricError, Fab
     (session) => Option.isNone(session) ? Effect.succeed(true) : wasCommitted(entry),
   )
 
-/** Deletes a session that was taken, and its record. */
+/** Deletes a session that was taken, and its record. The cluster may be away for `limit` milliseconds. */
 export const endTaken = (
   own: Taken,
   waiting: Waiting = () => Effect.void,
+  limit: number = END_PATIENCE,
 ): Effect.Effect<void, FabricError | JournalError, FabricClient | UploadJournal> =>
   Effect.gen(function* () {
     own.handled = true
     const { entry } = own
     const journal = yield* UploadJournal
-    if (entry.state === "committing") yield* untilSettled(entry, waiting)
+    if (entry.state === "committing") yield* untilSettled(entry, waiting, limit)
     const quietAt = yield* quietAfterDeath(entry)
     yield* journal.update(entry.sessionId, { state: "deleting", quietAt })
     if (quietAt > (yield* Clock.currentTimeMillis)) yield* waiting(quietAt)
-    yield* endSession(entry.sessionId, quietAt)
+    yield* endSession(entry.sessionId, quietAt, limit)
     yield* journal.remove(entry.sessionId)
   })
 
 /** Sessions that are ended at once. */
 const CONCURRENCY = 4
 
-/** Ends what dead runs left of this cluster, as far as it `belongs` here and nobody else is at it. */
+/**
+ * Ends what dead runs left of this cluster, as far as it `belongs` here and nobody else is at it. `patience`: seconds that
+ * the cluster may be away.
+ */
 export const endLeft = (
   belongs: (entry: JournalEntry) => boolean,
   waiting: Waiting,
+  patience: number = uploadDefaults.patience,
 ): Effect.Effect<void, FabricError | JournalError, FabricClient | UploadJournal> =>
   Effect.flatMap(
     leftSessions(belongs),
@@ -127,6 +135,9 @@ export const endLeft = (
       forEachAwaited(left, CONCURRENCY, (entry) =>
         Effect.scoped(Effect.flatMap(
           takeOver(entry),
-          Option.match({ onNone: () => Effect.void, onSome: (own) => endTaken(own, waiting) }),
+          Option.match({
+            onNone: () => Effect.void,
+            onSome: (own) => endTaken(own, waiting, patience * 1000),
+          }),
         ))),
   )
