@@ -50,6 +50,7 @@ export type { JournalEntry, JournalPatch, SessionState } from "./src/journal/Jou
 export type { Owner } from "./src/journal/Owned.ts"
 export type { FileRecord, PackagePatch, PackageRecord } from "./src/journal/PackageRecord.ts"
 export type { Operation, Request, RunOperation } from "./src/client/Operation.ts"
+export type { WithTimeout } from "./src/client/ServerTimeout.ts"
 export {
   commitUploadSession,
   CommitUploadSessionParams,

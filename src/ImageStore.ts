@@ -377,9 +377,8 @@ export const GetInfoParams: Schema.Struct<{ timeout: typeof optionalTimeout }> =
  *
  * REST: `GetImageStoreInfo`, api-version 6.5 (protocol.md 3.5).
  */
-export const getInfo: (params?: WithTimeout) => Effect.Effect<ImageStoreInfo, FabricError, FabricClient> = (
-  params = {},
-) => readInfo(params)
+export const getInfo = (params: WithTimeout = {}): Effect.Effect<ImageStoreInfo, FabricError, FabricClient> =>
+  readInfo(params)
 
 const readInfo = makeOperation({
   name: "GetImageStoreInfo",

@@ -9,6 +9,7 @@ import { type ImageStorePath, ImageStorePathFromWire, pathFromWire } from "./Ima
 
 /** A file of the image store. */
 export interface File {
+  /** It is a file. */
   readonly _tag: "File"
   /** Full path from the root. */
   readonly path: ImageStorePath
@@ -22,6 +23,7 @@ export interface File {
 
 /** A folder of the image store. Folders exist through what is in them. */
 export interface Folder {
+  /** It is a folder. */
   readonly _tag: "Folder"
   /** Full path from the root. */
   readonly path: ImageStorePath
@@ -118,6 +120,7 @@ const folderOf = ({ FileCount, StoreRelativePath }: FolderLine): Folder => ({
 
 /** The size of everything below a folder. */
 export interface FolderSize {
+  /** From the root of the store. */
   readonly path: ImageStorePath
   /** Bytes. */
   readonly size: number
@@ -136,6 +139,7 @@ export const FolderSize: Schema.Struct<{
 export interface StoreUsage {
   /** Bytes. */
   readonly size: number
+  /** How many there are. */
   readonly files: number
 }
 

@@ -21,6 +21,7 @@ const Base: new (args: Args) => Cause.YieldableError & { readonly _tag: "Package
  * upload. All that is wrong is listed at once.
  */
 export class PackageError extends Base {
+  /** What could not be uploaded, and everything that is wrong with it. */
   override get message(): string {
     const [first, ...others] = this.problems
     return others.length === 0

@@ -41,6 +41,7 @@ export interface PackageSummary {
   readonly resumed: number
   /** Attempts that had to be repeated. */
   readonly retries: number
+  /** From the first look at the package to the last one at the cluster. */
   readonly seconds: number
   /** Files that were there and are not of the package, by their paths below `path`, without markers. They are gone. */
   readonly removed: ReadonlyArray<string>

@@ -57,7 +57,9 @@ export type UploadEvent =
 
 /** What became of one file. */
 export interface FileSummary {
+  /** Where it is in the store. */
   readonly path: string
+  /** Bytes. */
   readonly size: number
   /** Bytes that went over the wire for it, repeats included. */
   readonly sent: number
@@ -65,20 +67,21 @@ export interface FileSummary {
   readonly resumed: number
   /** Attempts that had to be repeated. */
   readonly retries: number
+  /** From when it was opened to when the cluster had it. */
   readonly seconds: number
 }
 
 /** How to upload. */
 export interface UploadOptions {
-  /** Requests under way at once, at most. With {@link UploadOptions.chunkSize} the bound on memory. Default 4. */
+  /** Requests under way at once, 1 to 256. With {@link UploadOptions.chunkSize} the bound on memory. Default 4. */
   readonly concurrency?: number | undefined
-  /** Bytes a request. Smaller files go by one request, without a session. Default 8 MiB. */
+  /** Bytes a request, 1 to 1 GiB. Smaller files go by one request, without a session. Default 8 MiB. */
   readonly chunkSize?: number | undefined
   /** Takes up what an earlier run left. Default true. */
   readonly resume?: boolean | undefined
   /** Deletes sessions of others at the same path that are untouched for 10 minutes. Default false. */
   readonly cleanStale?: boolean | undefined
-  /** Gives up after so many seconds without progress. Default 300. */
+  /** Gives up when all has failed for so many seconds, more than 0, without getting further. Default 300. */
   readonly patience?: number | undefined
 }
 
@@ -93,6 +96,7 @@ const Base: new (args: SourceArgs) => Cause.YieldableError & { readonly _tag: "S
 
 /** The bytes to upload cannot be read, or are not the same the second time. */
 export class SourceError extends Base {
+  /** What could not be uploaded, and why. */
   override get message(): string {
     return `Cannot upload ${this.source}: ${this.issue}`
   }

@@ -53,6 +53,7 @@ export const ByteRange: Schema.Struct<{
 
 /** What the cluster knows of an upload session. */
 export interface UploadSession {
+  /** Who opens a session chooses it. */
   readonly sessionId: SessionId
   /** Where the file goes, as the first chunk spelled it. */
   readonly path: ImageStorePath

@@ -19,15 +19,18 @@ import type { SessionId } from "./UploadSession.ts"
 
 /** What became of one recorded session. */
 export interface CleanedSession {
+  /** Which session it was. */
   readonly sessionId: SessionId
+  /** What it was to bring, from the root of the store. */
   readonly path: string
   /** Bytes of the file that it was for. */
   readonly size: number
+  /** What became of it. */
   readonly outcome:
     /** It is gone, and its record too. */
     | { readonly _tag: "Deleted" }
     /** It would be deleted without `dryRun`. */
-    | { readonly _tag: "Left" }
+    | { readonly _tag: "WouldDelete" }
     /** Its process is at work, or may be: it runs elsewhere. */
     | { readonly _tag: "InUse"; readonly host: string; readonly process: number }
     /** Another run, or clean-up, was faster: it resumes the session, or deletes it. */
@@ -83,7 +86,7 @@ const clean = (
     if (!force && !(yield* isOver(entry, yield* UploadJournal))) {
       return { _tag: "InUse", host: entry.owner.host, process: entry.owner.process }
     }
-    if (dryRun) return { _tag: "Left" }
+    if (dryRun) return { _tag: "WouldDelete" }
     return yield* Effect.scoped(Effect.gen(function* () {
       const own = yield* takeOver(entry)
       if (Option.isNone(own)) return { _tag: "Taken" } as const

@@ -19,6 +19,7 @@ const LATE = 60 * 60_000
 
 /** A package of which only a part is in the store, so that it cannot be provisioned. */
 export interface HalfPackage {
+  /** Where it is in the store. */
   readonly path: string
   /** The folder or archive that it came from. */
   readonly source: string

@@ -36,10 +36,11 @@ export interface SessionWork {
 
 /** The file that a session brings. */
 export interface TransactionOptions {
+  /** Where the file goes, from the root of the store. */
   readonly path: string
   /** Bytes of the whole file, at least 1: an empty file cannot be committed (protocol.md 4.3). */
   readonly size: number
-  /** Seconds without progress after which it is given up. Default 300. */
+  /** Gives up when all has failed for so many seconds, more than 0, without getting further. Default 300. */
   readonly patience?: number | undefined
 }
 

@@ -75,7 +75,7 @@ describe("cleanSessions", () => {
     run(
       {},
       Effect.gen(function* () {
-        assert.deepStrictEqual(yield* clean({ dryRun: true }), ["Left"])
+        assert.deepStrictEqual(yield* clean({ dryRun: true }), ["WouldDelete"])
         assert.deepStrictEqual(yield* remaining, { sessions: 1, entries: 1 })
       }),
     ))

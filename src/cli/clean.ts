@@ -56,7 +56,7 @@ const run = (
       sessions.filter(({ outcome }) => outcome._tag === tag).length
     const counts = {
       deleted: number("Deleted"),
-      wouldDelete: number("Left"),
+      wouldDelete: number("WouldDelete"),
       left: number("InUse") + number("Taken") + number("OtherCluster"),
       failed: number("Failed"),
     }
@@ -138,7 +138,7 @@ const became = (outcome: CleanedSession["outcome"]): string => {
   switch (outcome._tag) {
     case "Deleted":
       return "deleted"
-    case "Left":
+    case "WouldDelete":
       return "would be deleted"
     case "InUse":
       return `left alone, process ${outcome.process} on ${outcome.host} may be at work on it; ` +

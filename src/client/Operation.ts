@@ -16,7 +16,9 @@ export interface Operation<A> {
   readonly name: string
   /** What it does, as the end of "Cannot …". */
   readonly action: string
+  /** Of HTTP. */
   readonly method: HttpMethod.HttpMethod
+  /** The first that has all that is sent and read. */
   readonly apiVersion: string
   /** Reads an answer with status 200 or 204, or says why it cannot be understood. */
   readonly read: (answer: Answer) => Either.Either<A, string>
@@ -48,7 +50,9 @@ export interface Request {
   readonly path: string
   /** Query besides `api-version` and `timeout`. Values go out as they are: the gateway decodes none (protocol.md 1.1). */
   readonly query?: Readonly<Record<string, string>>
+  /** Besides those that every request has. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Bytes at hand, or a stream of known size. */
   readonly body?: Body
   /** With a follower, interruption leaves an attempt 10 seconds to finish. */
   readonly follower?: Follower

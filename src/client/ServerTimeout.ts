@@ -24,6 +24,7 @@ export const ServerTimeout: Schema.filter<typeof Schema.Number> = Schema.Number.
 
 /** The param that every operation takes. */
 export interface WithTimeout {
+  /** Whole seconds that the cluster may work on it, 1 to 4294967295. Default: the configuration's, 60 there. */
   readonly timeout?: number | undefined
 }
 

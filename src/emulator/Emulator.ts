@@ -50,6 +50,7 @@ export interface EmulatedFile {
   readonly size: number
   /** The `VersionNumber` of its `FileVersion`: another one after every write. */
   readonly version: number
+  /** When its last byte was written, by the emulator's clock. */
   readonly modified: Date
   /** The upload session that it came by, or that a failed commit left its mark with (protocol.md 4.5). */
   readonly sessionId: string | undefined
@@ -155,6 +156,7 @@ export interface EmulatorClientOptions extends EmulatorOptions {
 export interface ServedEmulator {
   /** Such as `http://127.0.0.1:19080`. */
   readonly url: string
+  /** What tests ask and tell the emulated cluster. */
   readonly emulator: EmulatorShape
 }
 

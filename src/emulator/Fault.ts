@@ -31,10 +31,13 @@ export type Fault =
 
 /** An answer in full, for what does not come from a gateway: a proxy's page, a redirect, nonsense. */
 export interface RawAnswer {
+  /** Of HTTP. */
   readonly status: number
   /** The reason phrase. Default: none. */
   readonly reason?: string
+  /** Besides those that the gateway writes itself. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Default: none. */
   readonly body?: string
 }
 

@@ -9,6 +9,7 @@ import type { Operation } from "./Route.ts"
 
 /** A request that is about to be handled, as a plan sees it. */
 export interface Arrival {
+  /** Its REST name. */
   readonly operation: Operation
   /** Host and port that the client addressed. */
   readonly host: string
@@ -22,6 +23,7 @@ export interface Arrival {
 
 /** Decides what goes wrong. Each emulator begins it anew, so that a plan can be shared. */
 export interface FaultPlan {
+  /** Begins the plan anew: its result is asked for each request in turn. */
   readonly begin: () => (arrival: Arrival) => Fault | undefined
 }
 

@@ -54,10 +54,16 @@ export interface EmulatorOptions {
 
 /** The `metadata` of GetAadMetadata (protocol.md 6.1). */
 export interface AadMetadata {
+  /** Where users sign in. */
   readonly login: string
+  /** Who signs tokens. */
   readonly authority: string
+  /** The directory that knows the users. */
   readonly tenant: string
+  /** The application that a token has to be for. */
   readonly cluster: string
+  /** The application that asks for tokens. */
   readonly client: string
+  /** Where that one is called back. */
   readonly redirect: string
 }

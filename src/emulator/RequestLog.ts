@@ -9,6 +9,7 @@ import type { Operation } from "./Route.ts"
 export interface RequestEntry {
   /** The operation by its REST name. `undefined`: the request named none. */
   readonly operation: Operation | undefined
+  /** Of HTTP. */
   readonly method: string
   /** The whole URL: scheme, host and target. */
   readonly url: string

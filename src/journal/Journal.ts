@@ -24,6 +24,7 @@ const ErrorBase: new (args: Args) => Cause.YieldableError & { readonly _tag: "Jo
 
 /** The journal cannot be written. No chunk is sent without it, because a crash would leave the session behind. */
 export class JournalError extends ErrorBase {
+  /** Where nothing can be recorded, why, and what to do. */
   override get message(): string {
     return `Cannot keep the upload journal in ${this.place}: ${this.issue}; name another folder with XDG_STATE_HOME`
   }
@@ -54,5 +55,6 @@ export interface Records<Id, Entry, Patch> {
 export interface Journal extends Records<SessionId, JournalEntry, JournalPatch> {
   /** This process. */
   readonly owner: Owner
+  /** The records of packages; those of sessions are the journal's own. */
   readonly packages: Records<string, PackageRecord, PackagePatch>
 }

@@ -11,13 +11,17 @@ export type SessionState = "open" | "committing" | "deleting"
 
 /** What is recorded of a session. */
 export interface JournalEntry extends Owned {
+  /** The session that is recorded. */
   readonly sessionId: SessionId
+  /** What it brings, from the root of the store. */
   readonly path: string
   /** Bytes of the whole file. */
   readonly size: number
+  /** Bytes of each chunk but the last. */
   readonly chunkSize: number
   /** Where the bytes come from, as far as it can be named. */
   readonly source: string
+  /** Written before the request that it announces. */
   readonly state: SessionState
   /** SHA-256 of each chunk that was sent, or was about to be, by its position. */
   readonly hashes: Readonly<Record<number, string>>

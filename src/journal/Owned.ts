@@ -6,7 +6,9 @@
 
 /** The process that a record belongs to. */
 export interface Owner {
+  /** The machine's name. */
   readonly host: string
+  /** Its number there. */
   readonly process: number
   /** When it began, in milliseconds since 1970. */
   readonly start: number

@@ -9,6 +9,7 @@ import type { Change, Owned } from "./Owned.ts"
 export interface FileRecord {
   /** Bytes. */
   readonly size: number
+  /** Bytes of the chunks that it was hashed in. */
   readonly chunkSize: number
   /** SHA-256 of its one chunk, or of the SHA-256 of all its chunks; `""` where that was not known before it went out. */
   readonly hash: string
@@ -18,7 +19,9 @@ export interface FileRecord {
 
 /** What is recorded of a package. */
 export interface PackageRecord extends Owned {
+  /** One for each run. */
   readonly uploadId: string
+  /** Where the package goes, from the root of the store. */
   readonly path: string
   /** The folder or archive that it comes from. */
   readonly source: string
