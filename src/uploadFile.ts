@@ -23,7 +23,8 @@ import type { UploadJournal } from "./UploadJournal.ts"
  * Linux clusters, go by one request; larger ones, and those that a gateway finds too large for one request (413), by an
  * upload session, which is committed and deleted, or only deleted, whatever happens. Memory: `concurrency` times
  * `chunkSize`. An earlier run that was killed is taken up: what it brought is compared with its record and not sent
- * again.
+ * again. A small file whose answer was lost goes again at once, as the same bytes do no harm; the first try may arrive for
+ * 35 seconds after the end, so another version to the same path has to wait for that.
  *
  * Fails with `FabricError`; with `SourceError` when the source cannot be read or is not the same the second time; with
  * `JournalError` when sessions cannot be recorded. In each case the session is gone, or recorded for the next run.
