@@ -103,6 +103,10 @@ const life = (seed: number, folder: string) => {
     Fault.forgetChunk,
     Fault.loseReply,
     Fault.loseMessage,
+    Fault.tooLarge,
+    Fault.reply(403, "E_ACCESSDENIED"),
+    Fault.reply(409, "FABRIC_E_UPLOAD_SESSION_ID_CONFLICT"),
+    Fault.answer({ status: 429, headers: { "Retry-After": "7" } }),
   ]
   // Plans that end: bad luck for as many requests as this, then none.
   let unlucky = 5 + random(25)
