@@ -272,13 +272,11 @@ const separatorFor = (
   source.includes("/") || destination.includes("/")
     ? Effect.mapBoth(askForUploadSessions(timeout), {
       onSuccess: (windows) => windows ? "\\" : "/",
-      onFailure: ({ attempts, endpoint, reason }) =>
+      onFailure: (error) =>
         new FabricError({
+          ...error,
           operation: COPY.name,
           action: `${COPY.action} ${source} to ${destination}`,
-          attempts,
-          endpoint,
-          reason,
         }),
     })
     : Effect.succeed("/")

@@ -59,17 +59,14 @@ const explained = (
   error: FabricError,
   sessionId: string,
 ): Effect.Effect<FabricError, never, FabricClient> => {
-  const { action, attempts, endpoint, operation, reason } = error
+  const { reason } = error
   if (reason._tag !== "Rejected" || reason.code !== "E_INVALIDARG") return Effect.succeed(error)
   return Effect.flatMap(FabricClient, ({ origins }) =>
     Effect.match(getUploadSession({ sessionId }), {
       onFailure: () => error,
       onSuccess: (session) =>
         new FabricError({
-          operation,
-          action,
-          attempts,
-          endpoint,
+          ...error,
           reason: { ...reason, detail: whyNot(session, `${sessionId} ${at(origins)}`) },
         }),
     }))

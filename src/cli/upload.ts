@@ -126,10 +126,8 @@ const issueOf = (code: string): string =>
 /** Uploads are patient, but not with an address where nobody ever answers, nor with a cluster that they are not for. */
 const answers: Effect.Effect<void, FabricError, FabricClient> = Effect.catchAll(
   Effect.asVoid(hasUploadSessions),
-  ({ attempts, endpoint, operation, reason }) =>
-    isFinal(reason)
-      ? new FabricError({ operation, action: "upload to the cluster", endpoint, attempts, reason })
-      : Effect.void,
+  (error) =>
+    isFinal(error.reason) ? new FabricError({ ...error, action: "upload to the cluster" }) : Effect.void,
 )
 
 /** Other errors that a cluster answers are told by what meets them again. */

@@ -76,19 +76,16 @@ const isTooLarge = (error: UploadError): error is FabricError =>
   error._tag === "FabricError" && error.reason._tag === "Rejected" && error.reason.status === 413
 
 /** The same refusal, with what follows from it. */
-const takesNoChunks = ({ action, attempts, endpoint, operation, reason }: FabricError): FabricError =>
+const takesNoChunks = (error: FabricError): FabricError =>
   new FabricError({
-    operation,
-    action,
-    endpoint,
-    attempts,
-    reason: "detail" in reason
+    ...error,
+    reason: "detail" in error.reason
       ? {
-        ...reason,
+        ...error.reason,
         detail: "the file is too large for one request, and this Linux cluster takes none in several; " +
           "raise the limit of the gateway, or of the proxy before it",
       }
-      : reason,
+      : error.reason,
   })
 
 const keyOf = ({ first, last }: ByteRange): string => `${first}-${last}`
