@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import { FabricClient, FabricConfig, type FabricError } from "../../mod.ts"
+import { FabricClient, FabricConfig } from "../../mod.ts"
 import {
   Emulator,
   type EmulatorOptions,
@@ -43,9 +43,9 @@ export const requestsOf = (
 export const inject = (fault: Fault, on: Operation, times = 1): Effect.Effect<void, never, Emulator> =>
   Effect.flatMap(Emulator, (emulator) => emulator.inject(fault, { on, times }))
 
-/** The failure of a program that has to fail with a `FabricError`. */
-export const failure = <A, R>(program: Effect.Effect<A, FabricError, R>): Effect.Effect<FabricError, A, R> =>
-  Effect.flip(program)
+/** The failure of a program that has to fail. A value that comes instead may be large, and is not printed. */
+export const failure = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<E, void, R> =>
+  Effect.flip(Effect.asVoid(program))
 
 /** Runs a program while the test clock goes on, a second at a time, until it is over. */
 export const inTime = <A, E, R>(program: Effect.Effect<A, E, R>, seconds = 600): Effect.Effect<A, E, R> =>
