@@ -163,6 +163,17 @@ describe("what a killed upload of a package had under way", () => {
       yield* holds(newer)
     })))
 
+  it.effect("does not arrive in place of a newer file that goes by chunks", () =>
+    run(Effect.gen(function* () {
+      const [source, next] = [
+        yield* folderOf({ "a.dll": "a" }),
+        yield* folderOf({ "a.dll": "b".repeat(300) }),
+      ]
+      yield* resumed(next, yield* late(source))
+      yield* Effect.sleep("5 minutes")
+      yield* holds({ "a.dll": "b".repeat(300) })
+    })))
+
   it.effect("is not waited for when it is the same", () =>
     run(Effect.gen(function* () {
       const source = yield* folderOf({ "a.txt": "same" })

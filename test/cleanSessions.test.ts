@@ -114,8 +114,9 @@ describe("cleanSessions", () => {
     run(
       { owner: { host: "there", process: 1, start: 1 } },
       Effect.gen(function* () {
+        yield* Effect.sleep("39 minutes")
         assert.deepStrictEqual(yield* clean(), ["InUse"])
-        yield* Effect.sleep("41 minutes")
+        yield* Effect.sleep("2 minutes")
         assert.deepStrictEqual(yield* clean(), ["Deleted"])
       }),
     ))

@@ -76,6 +76,19 @@ describe("what a dead run left", () => {
       assert.deepStrictEqual(yield* sessions, [])
     })))
 
+  it.effect("cannot come back by a chunk that was sent when the run was too busy to beat", () =>
+    run(Effect.gen(function* () {
+      const { inject, sessions } = yield* Emulator
+      yield* inject(Fault.late("20 seconds"), { on: "UploadFileChunk" })
+      const { kill, store } = yield* mortal(bytesOf(20), { concurrency: 1 })
+      yield* until("UploadFileChunk", 1)
+      yield* kill
+      for (const [id, entry] of store) store.set(id, { ...entry, touched: entry.touched - 50_000 })
+      yield* clean(store)
+      yield* Effect.sleep("2 minutes")
+      assert.deepStrictEqual(yield* sessions, [])
+    })))
+
   it.effect("is not waited for when its run died minutes ago", () =>
     run(Effect.gen(function* () {
       const { inject, sessions } = yield* Emulator

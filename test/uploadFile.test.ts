@@ -11,8 +11,8 @@ import * as LogLevel from "effect/LogLevel"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import * as Http from "node:http"
-import { FabricClient, FabricConfig, putFile, type SessionId } from "../mod.ts"
-import { Emulator, type EmulatorOptions, Fault } from "../src/emulator/mod.ts"
+import { FabricClient, FabricConfig, putChunk, putFile, type SessionId } from "../mod.ts"
+import { Emulator, type EmulatorOptions, Fault, type RequestEntry } from "../src/emulator/mod.ts"
 import { hasUploadSessions } from "../src/ImageStore.ts"
 import { JournalError } from "../src/journal/Journal.ts"
 import type { JournalEntry } from "../src/journal/JournalEntry.ts"
@@ -22,7 +22,7 @@ import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { withUploadSession } from "../src/withUploadSession.ts"
 import { certificate } from "./support/certificates.ts"
-import { clusterWith, inject, requestsOf, S } from "./support/cluster.ts"
+import { clusterWith, failure, inject, requests, requestsOf, S } from "./support/cluster.ts"
 import { afterwards, clientOver, mortal, SECOND, until } from "./support/mortal.ts"
 import { fileOf } from "./support/packages.ts"
 import { serveHttps } from "./support/sockets.ts"
@@ -32,6 +32,9 @@ import { inVirtualTime } from "./support/virtualTime.ts"
 const bytesOf = (size: number, seed = 1) =>
   Uint8Array.from({ length: size }, (_, i) => (i * 31 + seed * 17 + (i >> 8)) & 255)
 const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+
+/** The session that a request is for. */
+const idIn = ({ url }: RequestEntry) => new URL(url).searchParams.get("session-id")
 
 const upload = (source: Source, options: UploadOptions = {}, path = "App/a.bin") =>
   Effect.map(
@@ -213,6 +216,55 @@ describe("uploadFile", () => {
         assert.strictEqual((yield* Clock.currentTimeMillis) - began < 5000, atOnce)
       })))
   }
+
+  for (
+    const [what, refusal] of [
+      ["has its id for another path", Fault.error("FABRIC_E_UPLOAD_SESSION_ID_CONFLICT")],
+      ["knows it by another length", Fault.error("E_INVALIDARG")],
+    ] as const
+  ) {
+    it.effect(`deletes a session and begins another when the cluster ${what}`, () =>
+      run(Effect.gen(function* () {
+        yield* inject(refusal, "UploadFileChunk")
+        yield* upload(bytesOf(95), { concurrency: 1 })
+        yield* holds(bytesOf(95))
+        yield* nothingLeft
+        const [refused] = yield* requestsOf("UploadFileChunk")
+        const sent = (yield* requests).filter(({ operation }) => /Chunk$|^Delete/.test(operation!))
+        const deleted = sent.findIndex(({ operation }) => operation === "DeleteImageStoreUploadSession")
+        assert.isTrue(sent.slice(0, deleted + 1).every((each) => idIn(each) === idIn(refused!)))
+        assert.isTrue(sent.slice(deleted + 1).every((each) => idIn(each) !== idIn(refused!)))
+      })))
+  }
+
+  it.effect("begins another session where what is expected does not end where chunks end", () =>
+    run(
+      Effect.gen(function* () {
+        const { failOver, sessions } = yield* Emulator
+        const other = yield* Effect.fork(Effect.gen(function* () {
+          yield* until("GetImageStoreContent", 1)
+          const [session] = yield* sessions
+          yield* failOver
+          const range = { first: 5, last: 14 }
+          yield* putChunk({ ...session!, range, bytes: new Uint8Array(10) })
+        }))
+        yield* upload(bytesOf(95))
+        yield* Fiber.join(other)
+        yield* holds(bytesOf(95))
+        yield* nothingLeft
+      }),
+      { latency: "1 second" },
+    ))
+
+  it.effect("knows its file on Windows by a name in other letters, which the folder keeps", () =>
+    run(Effect.gen(function* () {
+      yield* putFile({ path: "APP/A.bin", bytes: bytesOf(5, 9) })
+      yield* inject(Fault.dropAnswer, "CommitImageStoreUploadSession")
+      yield* upload(bytesOf(95))
+      yield* holds(bytesOf(95), "APP/A.bin")
+      assert.lengthOf(yield* requestsOf("UploadFileChunk"), 10)
+      yield* nothingLeft
+    })))
 
   it.effect("makes chunks smaller when the cluster finds them too large", () =>
     run(Effect.gen(function* () {
@@ -472,11 +524,27 @@ describe("a wrong end is not believed", () => {
               ? new JournalError({ place: "/full", issue: "ENOSPC" })
               : journal.update(id, patch),
         }
-        const error = yield* Effect.flip(Effect.provideService(upload(bytesOf(95)), UploadJournal, full))
+        const error = yield* failure(Effect.provideService(upload(bytesOf(95)), UploadJournal, full))
         assert.strictEqual(error._tag, "JournalError")
         assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
       })))
   }
+
+  it.effect("when the journal cannot take that a chunk goes again: nobody would know how long it may arrive", () =>
+    run(Effect.gen(function* () {
+      const journal = yield* UploadJournal
+      const full: UploadJournal["Type"] = {
+        ...journal,
+        update: (id, patch) =>
+          Object.keys(patch).length === 0
+            ? new JournalError({ place: "/full", issue: "ENOSPC" })
+            : journal.update(id, patch),
+      }
+      yield* inject(Fault.refuse, "UploadFileChunk")
+      const error = yield* failure(Effect.provideService(upload(bytesOf(95)), UploadJournal, full))
+      assert.strictEqual(error._tag, "JournalError")
+      assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
+    })))
 
   it.effect("when a size is no size", () =>
     run(Effect.gen(function* () {
@@ -501,6 +569,14 @@ describe("a lost chunk", () => {
       const chunks = yield* requestsOf("UploadFileChunk")
       const again = chunks.at(-1)!.at.getTime()
       assert.isAtLeast(again, waits[0]!.until.getTime())
+    })))
+
+  it.effect("does not go again before its timeout is over, and 5 seconds more", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.reset, "UploadFileChunk")
+      yield* upload(bytesOf(95), { concurrency: 1 })
+      const chunks = yield* requestsOf("UploadFileChunk")
+      assert.isAtLeast(chunks.at(-1)!.at.getTime() - chunks[0]!.at.getTime(), 35_000)
     })))
 })
 
@@ -639,6 +715,44 @@ describe("resume", () => {
         yield* holds(bytesOf(200))
       })))
 
+  for (
+    const [what, other] of [
+      ["path", { path: "App/b.bin", size: 200 }],
+      ["length", { path: "App/a.bin", size: 190 }],
+    ] as const
+  ) {
+    it.effect(`sends nothing under an id that the cluster has for another ${what} by now`, () =>
+      killed(11, (store) =>
+        Effect.gen(function* () {
+          const [sessionId] = store.keys()
+          yield* (yield* Emulator).failOver
+          const chunk = { sessionId: sessionId!, range: { first: 0, last: 9 }, bytes: bytesOf(10) }
+          yield* putChunk({ ...chunk, ...other })
+          const before = (yield* requestsOf("UploadFileChunk")).length
+          const { resumed: brought } = yield* resumed(bytesOf(200), store)
+          assert.strictEqual(brought, 0)
+          assert.notInclude((yield* requestsOf("UploadFileChunk")).slice(before).map(idIn), sessionId!)
+          yield* holds(bytesOf(200))
+        })))
+  }
+
+  it.effect("does not use an id again that the cluster has forgotten since its commit was asked for", () =>
+    run(Effect.gen(function* () {
+      const { failOver } = yield* Emulator
+      yield* inject(Fault.hang, "CommitImageStoreUploadSession")
+      const { kill, store } = yield* mortal(bytesOf(200))
+      yield* until("CommitImageStoreUploadSession", 1)
+      yield* kill
+      const [id] = store.keys()
+      yield* failOver
+      const before = (yield* requestsOf("UploadFileChunk")).length
+      yield* resumed(bytesOf(200), store)
+      const ids = (yield* requestsOf("UploadFileChunk")).slice(before).map(idIn)
+      assert.lengthOf(ids, 20)
+      assert.notInclude(ids, id!)
+      yield* holds(bytesOf(200))
+    })))
+
   it.effect("does not mix two sources of the same size", () =>
     killed(9, (store) =>
       Effect.gen(function* () {
@@ -672,6 +786,19 @@ describe("resume", () => {
           UploadJournal.layerMemory({ store, owner: SECOND, alive: () => true }),
         )
         assert.isTrue(store.has(id!))
+        assert.deepStrictEqual((yield* (yield* Emulator).sessions).map(({ sessionId }) => sessionId), [id!])
+      })))
+
+  it.effect("does not take the session of a run at work for a stale one, however long it takes", () =>
+    killed(9, (store) =>
+      Effect.gen(function* () {
+        const [id] = store.keys()
+        yield* Effect.sleep("11 minutes")
+        const events = yield* Effect.provide(
+          upload(bytesOf(200), { cleanStale: true }),
+          UploadJournal.layerMemory({ store, owner: SECOND, alive: () => true }),
+        )
+        assert.notInclude(events.map(({ _tag }) => _tag), "StaleSession")
         assert.deepStrictEqual((yield* (yield* Emulator).sessions).map(({ sessionId }) => sessionId), [id!])
       })))
 

@@ -12,6 +12,7 @@ import { chunksOf } from "../src/upload/ranges.ts"
 import type { ByteRange } from "../src/UploadSession.ts"
 import type { SessionWork } from "../src/withUploadSession.ts"
 import { clusterWith, inject, requests, requestsOf } from "./support/cluster.ts"
+import { until } from "./support/mortal.ts"
 import { nothingLeft } from "./support/uploads.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
@@ -207,6 +208,20 @@ describe("withUploadSession", () => {
       yield* nothingLeft
     })))
 
+  it.effect("gives a session up after three more rounds that brought nothing, and tries one other", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.forgetChunk, "UploadFileChunk", 100)
+      const error = yield* Effect.flip(withUploadSession(FILE, sendMissing))
+      assert.include(FabricError.is(error) ? error.message : "", "with chunks missing")
+      const chunks = yield* requestsOf("UploadFileChunk")
+      const ids = chunks.map(({ url }) => /session-id=([^&]+)/.exec(url)![1])
+      assert.deepStrictEqual([...new Set(ids)].map((id) => ids.filter((other) => other === id).length), [
+        4,
+        4,
+      ])
+      yield* nothingLeft
+    })))
+
   it.effect("keeps the first error when the clean-up fails too, with the other attached and the session recorded", () =>
     run(Effect.gen(function* () {
       const { inject, sessions } = yield* Emulator
@@ -270,6 +285,37 @@ describe("withUploadSession", () => {
       })))
   }
 
+  it.effect("does not take another's file of another size for its own commit", () =>
+    run(Effect.gen(function* () {
+      const commit = "CommitImageStoreUploadSession"
+      yield* inject(Fault.reply(503, "E_ABORT"), commit)
+      yield* inject(Fault.answer({ status: 200, body: "" }), commit)
+      yield* Effect.fork(
+        Effect.zipRight(until(commit, 1), putFile({ path: FILE.path, bytes: new Uint8Array([9]) })),
+      )
+      yield* withUploadSession(FILE, sendMissing)
+      assert.deepStrictEqual(yield* fileBytes, [...bytes])
+      yield* nothingLeft
+    })))
+
+  it.effect("tries another session where the cluster does not find the one to commit", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.reply(404, "NotFound"), "CommitImageStoreUploadSession")
+      yield* withUploadSession(FILE, sendMissing)
+      assert.lengthOf(yield* requestsOf("UploadFileChunk"), 2)
+      assert.deepStrictEqual(yield* fileBytes, [...bytes])
+      yield* nothingLeft
+    })))
+
+  it.effect("does not take a proxy's 400 for the cluster's word on the commit", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.answer({ status: 400, body: "<html>" }), "CommitImageStoreUploadSession")
+      const error = yield* Effect.flip(withUploadSession(FILE, sendMissing))
+      assert.include(FabricError.is(error) ? error.message : "", "400")
+      assert.lengthOf(yield* requestsOf("UploadFileChunk"), 1)
+      yield* nothingLeft
+    })))
+
   it.effect("is deleted though its journal breaks down over that", () =>
     run(Effect.gen(function* () {
       const journal = yield* UploadJournal
@@ -287,6 +333,16 @@ describe("withUploadSession", () => {
       yield* inject(Fault.reply(403, "E_ACCESSDENIED"), { on: "DeleteImageStoreUploadSession", times: 100 })
       yield* withUploadSession(FILE, sendMissing)
       assert.deepStrictEqual(yield* fileBytes, [...bytes])
+      assert.lengthOf(yield* (yield* UploadJournal).entries, 1)
+    })))
+
+  it.effect("is left to the next run when a minute has not been enough to delete it", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.reply(503, "E_ABORT"), "DeleteImageStoreUploadSession", 1000)
+      const begun = yield* Clock.currentTimeMillis
+      yield* withUploadSession(FILE, sendMissing)
+      const seconds = ((yield* Clock.currentTimeMillis) - begun) / 1000
+      assert.isTrue(seconds > 60 && seconds < 90, `${seconds} s`)
       assert.lengthOf(yield* (yield* UploadJournal).entries, 1)
     })))
 
@@ -311,6 +367,19 @@ describe("withUploadSession", () => {
       const error = yield* Effect.flip(withUploadSession({ ...FILE, patience: 60 }, sendMissing))
       assert.isTrue(FabricError.is(error))
       assert.lengthOf(yield* sessions, 1)
+      assert.notInclude(yield* asked, "DeleteImageStoreUploadSession")
+      assert.deepStrictEqual(
+        (yield* (yield* UploadJournal).entries).map(({ state }) => state),
+        ["committing"],
+      )
+    })))
+
+  it.effect("is not deleted either when a refusal comes after a commit that got no answer", () =>
+    run(Effect.gen(function* () {
+      yield* inject(Fault.hang, "CommitImageStoreUploadSession")
+      yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "CommitImageStoreUploadSession")
+      const error = yield* Effect.flip(withUploadSession(FILE, sendMissing))
+      assert.include(FabricError.is(error) ? error.message : "", "403")
       assert.notInclude(yield* asked, "DeleteImageStoreUploadSession")
       assert.deepStrictEqual(
         (yield* (yield* UploadJournal).entries).map(({ state }) => state),
