@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -20,6 +21,7 @@ import {
   putChunk,
   putFile,
 } from "../mod.ts"
+import { withSpan } from "../src/client/observability.ts"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
 import { certificate } from "./support/certificates.ts"
 import { clusterWith, failure, inTime, requests, S, T } from "./support/cluster.ts"
@@ -124,6 +126,13 @@ describe("retry", () => {
       yield* inject(Fault.answer({ status: 429, headers: { "retry-after": "20" } }))
       yield* inTime(read)
       assert.strictEqual((yield* asked)[1]!.second, 20)
+    }).pipe(Effect.provide(clusterWith({ retry: steady }))))
+
+  it.effect("waits no longer than 5 minutes, whatever Retry-After says", () =>
+    Effect.gen(function* () {
+      yield* inject(Fault.answer({ status: 429, headers: { "retry-after": "3600" } }))
+      yield* inTime(read)
+      assert.strictEqual((yield* asked)[1]!.second, 300)
     }).pipe(Effect.provide(clusterWith({ retry: steady }))))
 
   it.effect("waits as long as Retry-After says, as a date of the server's own clock", () =>
@@ -266,11 +275,30 @@ describe("deadlines", () => {
   it.effect("has none above 24 days, which no timer can hold", () =>
     Effect.gen(function* () {
       yield* inject(Fault.hang)
-      const fiber = yield* Effect.fork(getUploadSession({ sessionId: S, timeout: 4294967295 }))
-      yield* TestClock.adjust("30 days")
+      const fiber = yield* Effect.fork(getUploadSession({ sessionId: S, timeout: 30 * 86_400 }))
+      yield* TestClock.adjust("60 days")
       assert.isNull(fiber.unsafePoll())
       yield* Fiber.interrupt(fiber)
     }).pipe(Effect.provide(clusterWith({ retry: { times: 0 } }))))
+
+  it.effect("sleeps for no longer than a timer can hold, however late the call has to be over", () =>
+    Effect.gen(function* () {
+      const spans: Array<number> = []
+      const clock = yield* TestClock.testClock()
+      const watched: Clock.Clock = Object.assign(Object.create(clock), {
+        sleep: (duration: Duration.Duration) => {
+          spans.push(Duration.toMillis(duration))
+          return clock.sleep(duration)
+        },
+      })
+      yield* inject(Fault.hang)
+      const fiber = yield* Effect.fork(
+        Effect.withClock(getUploadSession({ sessionId: S, timeout: 4294967295 }), watched),
+      )
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(spans, [2 ** 31 - 1])
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(clusterWith({ totalTimeout: "60 days" }))))
 
   it.effect("leaves at most one sleep behind 10,000 finished calls", () =>
     Effect.gen(function* () {
@@ -355,10 +383,20 @@ describe("observability", () => {
       assert.strictEqual(attributes["http.request.method"], "DELETE")
       assert.strictEqual(attributes["fabric.session.id"], S)
       assert.strictEqual(attributes["server.address"], "one")
+      assert.strictEqual(attributes["server.port"], 19080)
       assert.strictEqual(attributes["http.request.resend_count"], 1)
       assert.strictEqual(attributes["http.response.status_code"], 403)
       assert.strictEqual(attributes["error.type"], "E_ACCESSDENIED")
     }).pipe(Effect.provide(clusterWith())))
+
+  it.effect("makes no span where nobody would see it", () =>
+    Effect.gen(function* () {
+      const span = Effect.withFiberRuntime<Tracer.Span | undefined>((fiber) =>
+        withSpan(fiber, { method: "GET", name: "any" }, { path: "/" }, Effect.succeed)
+      )
+      assert.isUndefined(yield* span)
+      assert.isDefined(yield* Effect.withSpan(span, "parent"))
+    }))
 
   it.effect("sends traceparent with a real tracer, and not when that is turned off", () =>
     Effect.gen(function* () {

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { FabricConfig } from "../mod.ts"
 import { operatorPfx } from "./fixtures/operatorPfx.ts"
+import { failure } from "./support/cluster.ts"
 
 const read = (options: FabricConfig.Options) => Effect.provide(FabricConfig, FabricConfig.layer(options))
 
@@ -22,7 +23,7 @@ const readFrom = (variables: Record<string, string>) =>
     ),
   )
 
-const complaint = (options: FabricConfig.Options) => Effect.map(Effect.flip(read(options)), String)
+const complaint = (options: FabricConfig.Options) => Effect.map(failure(read(options)), String)
 
 const CERT = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
 const SHA1 = "A8136758F4AB8962AF2BF3F27921BE1DF67F4326"
@@ -39,6 +40,11 @@ describe("FabricConfig.layer", () => {
       )
       assert.strictEqual(config.timeout, 60)
       assert.strictEqual(Duration.toSeconds(config.grace), 5)
+      const { firstDelay, jitter, maxDelay, times } = config.retry
+      assert.deepStrictEqual(
+        [times, Duration.toMillis(firstDelay), Duration.toSeconds(maxDelay), jitter],
+        [3, 500, 10, 0.2],
+      )
     }))
 
   it.effect("keeps several endpoints in their order", () =>
@@ -89,8 +95,24 @@ describe("FabricConfig.layer", () => {
 
   it.effect("refuses a retry policy that makes no sense", () =>
     Effect.gen(function* () {
-      assert.include(yield* complaint({ endpoints: ["http://a:1"], retry: { times: -1 } }), "retry.times")
-      assert.include(yield* complaint({ endpoints: ["http://a:1"], retry: { jitter: 2 } }), "retry.jitter")
+      for (const times of [-1, 1.5]) {
+        assert.include(yield* complaint({ endpoints: ["http://a:1"], retry: { times } }), "retry.times")
+      }
+      for (const jitter of [-0.1, 1.1, NaN]) {
+        assert.include(yield* complaint({ endpoints: ["http://a:1"], retry: { jitter } }), "retry.jitter")
+      }
+    }))
+
+  it.effect("takes each part of a retry policy, and the defaults for the others", () =>
+    Effect.gen(function* () {
+      for (
+        const part of [{ times: 7 }, { jitter: 1 }, {
+          firstDelay: Duration.seconds(1),
+        }, { maxDelay: Duration.seconds(20) }]
+      ) {
+        const { retry } = yield* read({ endpoints: ["http://a:1"], retry: part })
+        assert.deepStrictEqual(retry, { ...FabricConfig.defaults.retry, ...part })
+      }
     }))
 
   it.effect("refuses what is no duration", () =>
@@ -103,6 +125,7 @@ describe("FabricConfig.layer", () => {
         yield* complaint({ endpoints, retry: { firstDelay: {} as "1 second" } }),
         "retry.firstDelay",
       )
+      assert.include(yield* complaint({ endpoints, retry: { maxDelay: -1 } }), "retry.maxDelay")
     }))
 
   it.effect("takes certificates as text or as the path of a file", () =>
@@ -144,7 +167,7 @@ describe("FabricConfig.layer", () => {
       assert.include(missing, "clientCertificate.pfx")
       assert.include(missing, "ENOENT")
       assert.notInclude(missing, "hunter2")
-      const both = yield* Effect.flip(
+      const both = yield* failure(
         readFrom({
           FABRIC_ENDPOINT: "https://a:1",
           FABRIC_CLIENT_PFX: operatorPfx.pfx,
@@ -169,7 +192,7 @@ describe("FabricConfig.layer", () => {
       assert.include(text, "serverCertificate.thumbprints")
       assert.include(text, 'got "a8 13"')
       assert.include(
-        yield* complaint({ endpoints, serverCertificate: { commonNames: [""] } }),
+        yield* complaint({ endpoints, serverCertificate: { commonNames: [" "] } }),
         "serverCertificate.commonNames",
       )
     }))
@@ -295,7 +318,7 @@ describe("FabricConfig.layerConfig", () => {
       ) {
         const config = yield* readFrom({ FABRIC_ENDPOINT: "https://a:1", [name]: value })
         assert.strictEqual(Redacted.value(yield* Option.getOrThrow(config.token)), token)
-        const open = yield* Effect.flip(readFrom({ FABRIC_ENDPOINT: "http://a:1", [name]: value }))
+        const open = yield* failure(readFrom({ FABRIC_ENDPOINT: "http://a:1", [name]: value }))
         assert.include(String(open), `${name}: "it is for https:// only`)
       }
     }))
@@ -303,7 +326,7 @@ describe("FabricConfig.layerConfig", () => {
   it.effect("refuses two tokens, and names both", () =>
     Effect.gen(function* () {
       const text = String(
-        yield* Effect.flip(readFrom({
+        yield* failure(readFrom({
           FABRIC_ENDPOINT: "https://a:1",
           FABRIC_TOKEN: "hunter2",
           FABRIC_TOKEN_COMMAND: "az",
@@ -316,7 +339,7 @@ describe("FabricConfig.layerConfig", () => {
 
   it.effect("names the variable that is wrong", () =>
     Effect.gen(function* () {
-      const text = (variables: Record<string, string>) => Effect.map(Effect.flip(readFrom(variables)), String)
+      const text = (variables: Record<string, string>) => Effect.map(failure(readFrom(variables)), String)
       assert.include(yield* text({}), "FABRIC_ENDPOINT")
       assert.include(yield* text({ FABRIC_ENDPOINT: "a:19000" }), "FABRIC_ENDPOINT")
       assert.include(yield* text({ FABRIC_ENDPOINT: "http://a:1", FABRIC_TIMEOUT: "soon" }), "FABRIC_TIMEOUT")

@@ -52,6 +52,18 @@ describe("FabricError", () => {
     )
   })
 
+  it("is not tried again where Deno does not let the program use the network", () => {
+    const reason = {
+      _tag: "Unreachable",
+      code: "NotCapable",
+      detail: "Requires net access",
+      sent: "no",
+    } as const
+    assert.isFalse(errorOf(reason).isRetryable)
+    assert.include(errorOf(reason).message, "deno run --allow-net")
+    assert.isTrue(errorOf({ ...reason, code: "ECONNREFUSED" }).isRetryable)
+  })
+
   it("says what could not be done, where, why, and what to try", () => {
     const lines = [
       errorOf({ _tag: "InvalidParams", field: "timeout", issue: "expected whole seconds" }, 0),
@@ -115,8 +127,14 @@ describe("FabricError", () => {
   })
 
   it("looks at the code for not found, never at the status alone", () => {
-    assert.isTrue(FabricError.isNotFound(rejected(404, "NotFound")))
-    assert.isTrue(FabricError.isNotFound(rejected(404, "FABRIC_E_FILE_NOT_FOUND")))
+    for (
+      const code of [
+        "NotFound",
+        "FABRIC_E_FILE_NOT_FOUND",
+        "FABRIC_E_DIRECTORY_NOT_FOUND",
+        "FABRIC_E_NAME_DOES_NOT_EXIST",
+      ]
+    ) assert.isTrue(FabricError.isNotFound(rejected(404, code)), code)
     assert.isFalse(FabricError.isNotFound(rejected(404)))
     assert.isFalse(FabricError.isNotFound(rejected(404, "FABRIC_E_SERVICE_DOES_NOT_EXIST")))
     assert.isFalse(FabricError.isNotFound(new Error("404")))

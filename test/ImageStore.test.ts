@@ -18,7 +18,17 @@ import {
   putFile,
 } from "../mod.ts"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
-import { cluster, clusterWith, failure, inTime, requests, requestsOf, S, T } from "./support/cluster.ts"
+import {
+  cluster,
+  clusterWith,
+  failure,
+  inject,
+  inTime,
+  requests,
+  requestsOf,
+  S,
+  T,
+} from "./support/cluster.ts"
 
 const list = (path?: string) =>
   Effect.map(Stream.runCollect(listContent(path === undefined ? {} : { path })), (all) => [...all])
@@ -69,6 +79,26 @@ for (const os of ["windows", "linux"] as const) {
 }
 
 describe("listContent", () => {
+  it.effect("gives a file another version under another epoch, though the rest of it is the same", () =>
+    Effect.gen(function* () {
+      const line = (name: string, loss: string, configuration: string) => ({
+        StoreRelativePath: name,
+        FileVersion: {
+          EpochDataLossNumber: loss,
+          EpochConfigurationNumber: configuration,
+          VersionNumber: "23",
+        },
+        FileSize: "1",
+        ModifiedDate: "2017-09-28T17:44:22.609Z",
+      })
+      const body = JSON.stringify({
+        StoreFiles: [line("a", "1", "2"), line("b", "1", "3"), line("c", "2", "2")],
+      })
+      yield* inject(Fault.answer({ status: 200, body }), "GetImageStoreContent")
+      const versions = (yield* list("App")).map((entry) => entry._tag === "File" && entry.version)
+      assert.lengthOf(new Set(versions), 3)
+    }).pipe(Effect.provide(cluster)))
+
   it.effect("takes 204 for a folder that is there and holds nothing", () =>
     Effect.gen(function* () {
       yield* (yield* Emulator).inject(Fault.answer({ status: 204 }))

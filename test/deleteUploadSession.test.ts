@@ -4,7 +4,17 @@ import * as FastCheck from "effect/FastCheck"
 import * as Schema from "effect/Schema"
 import { deleteUploadSession, DeleteUploadSessionParams, FabricError, putChunk } from "../mod.ts"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
-import { cluster, clusterWith, failure, inTime, requests, requestsOf, S, T } from "./support/cluster.ts"
+import {
+  cluster,
+  clusterWith,
+  failure,
+  inject,
+  inTime,
+  requests,
+  requestsOf,
+  S,
+  T,
+} from "./support/cluster.ts"
 
 const openSession = putChunk({
   path: "App/a.bin",
@@ -170,6 +180,22 @@ describe("deleteUploadSession", () => {
       yield* emulator.inject(Fault.reply(400, "E_INVALIDARG"), { on: "DeleteImageStoreUploadSession" })
       const error = yield* failure(deleteUploadSession({ sessionId: S }))
       assert.strictEqual(error.reason._tag, "Rejected")
+    }).pipe(Effect.provide(cluster)))
+
+  it.effect("does not take a gateway that says nothing to that question for a Linux cluster", () =>
+    Effect.gen(function* () {
+      yield* inject(Fault.reply(400, "E_INVALIDARG"), "DeleteImageStoreUploadSession")
+      yield* inject(Fault.reset, "GetImageStoreUploadSessionById")
+      const error = yield* failure(deleteUploadSession({ sessionId: S }))
+      assert.strictEqual(error.reason._tag, "Rejected")
+    }).pipe(Effect.provide(cluster)))
+
+  it.effect("does not ask a cluster that has shown it has sessions", () =>
+    Effect.gen(function* () {
+      yield* openSession
+      yield* inject(Fault.reply(400, "E_INVALIDARG"), "DeleteImageStoreUploadSession")
+      assert.strictEqual((yield* failure(deleteUploadSession({ sessionId: S }))).reason._tag, "Rejected")
+      assert.deepStrictEqual(yield* requestsOf("GetImageStoreUploadSessionById"), [])
     }).pipe(Effect.provide(cluster)))
 
   const refused = (params: unknown, field: string) =>
