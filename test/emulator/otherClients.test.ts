@@ -92,7 +92,13 @@ describe("azure-servicefabric", () => {
     ))
 
   it.live("takes no session for an error, as it does with a real gateway's 204", () =>
-    served((url) => Effect.flip(Effect.tryPromise(() => azure(url).getImageStoreUploadSessionById(S)))))
+    served((url) =>
+      Effect.gen(function* () {
+        const call = Effect.tryPromise(() => azure(url).getImageStoreUploadSessionById(S))
+        const { error } = yield* Effect.flip(call)
+        assert.strictEqual((error as { statusCode?: number }).statusCode, 204)
+      })
+    ))
 
   it.live("uploads files without a byte in them: its description of the API has no body", () =>
     served((url, emulator) =>
