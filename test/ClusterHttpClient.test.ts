@@ -125,19 +125,51 @@ describe("on sockets", () => {
     Effect.gen(function* () {
       const cut = yield* Deferred.make<boolean>()
       const piece = "y ".repeat(32 * 1024)
+      let written = 0
       const { port } = yield* serveHttp((_, response) => {
         const write = () => {
-          while (response.write(piece));
+          do written += piece.length
+          while (response.write(piece))
         }
         response.writeHead(500, { "content-length": 2 ** 40 })
         response.on("drain", write)
         response.once("close", () => Deferred.unsafeDone(cut, Exit.succeed(!response.writableEnded)))
         write()
       })
-      const { reason } = yield* Effect.provide(failure(remove), at(`http://127.0.0.1:${port}`))
+      // Its connections stay until the end of the test.
+      const cluster = yield* Layer.build(at(`http://127.0.0.1:${port}`))
+      const { reason } = yield* Effect.provide(failure(remove), cluster)
       assert.isTrue(reason._tag === "Rejected" && reason.detail.startsWith("y y"))
       assert.isTrue(yield* Deferred.await(cut))
+      // What the system takes on its way is not read.
+      assert.isBelow(written, 48 * 1024 * 1024)
     }))
+
+  for (
+    const [name, connections, last] of [
+      ["a reset", 4, (response: Http.ServerResponse) => void response.destroy()],
+      ["a 502", 3, (response: Http.ServerResponse) => void response.writeHead(502).end()],
+    ] as const
+  ) {
+    it.scoped(`uses no other idle connection after ${name}`, () =>
+      Effect.gen(function* () {
+        const waiting: Array<Http.ServerResponse> = []
+        let answers = 0
+        const served = yield* serveHttp((_, response) => {
+          // The third comes alone, the others by two.
+          if (++answers === 3) return last(response)
+          waiting.push(response)
+          if (waiting.length < 2) return
+          for (const each of waiting.splice(0)) each.writeHead(200, { "content-length": 0 }).end()
+        })
+        const cluster = yield* Layer.build(at(`http://127.0.0.1:${served.port}`))
+        const two = Effect.all([remove, remove], { concurrency: 2 })
+        yield* Effect.provide(Effect.zipRight(two, failure(remove)), cluster)
+        assert.strictEqual(served.connections(), 2)
+        yield* Effect.provide(two, cluster)
+        assert.strictEqual(served.connections(), connections)
+      }))
+  }
 
   it.scoped("understands a proxy's page that ends with the connection", () =>
     Effect.gen(function* () {
@@ -265,6 +297,22 @@ describe("over TLS", () => {
         }),
       )
       assert.strictEqual(yield* Deferred.await(seen), "operator Expect: 100-continue")
+    }))
+
+  it.scoped("speaks TLS 1.2 at most where a client certificate may be asked for late, and 1.3 elsewhere", () =>
+    Effect.gen(function* () {
+      const server = yield* Effect.promise(() => certificate("localhost"))
+      const client = yield* Effect.promise(() => certificate("operator"))
+      const spoken: Array<string | null> = []
+      const { port } = yield* serveHttps(server, (request, response) => {
+        spoken.push((request.socket as import("node:tls").TLSSocket).getProtocol())
+        ok(request, response)
+      })
+      const secured = (options: Partial<FabricConfig.Options>) =>
+        Effect.provide(remove, at(`https://localhost:${port}`, { ca: server.cert, ...options }))
+      yield* secured({ clientCertificate: client })
+      yield* secured({})
+      assert.deepStrictEqual(spoken, ["TLSv1.2", "TLSv1.3"])
     }))
 
   for (

@@ -26,6 +26,12 @@ describe("a time", () => {
       Effect.map(readTime("deadline", text), (read) => expect(read).toBe(seconds)))
   }
 
+  it.effect("is no longer than a timer runs", () =>
+    Effect.map(
+      Effect.flip(readTime("deadline", "576h 1s")),
+      ({ message }) => expect(message).toBe("--deadline goes up to 576h, not 576h 1s"),
+    ))
+
   it.effect("is read as it is written", () =>
     Effect.gen(function* () {
       for (const seconds of [0.4, 9, 59, 60, 61, 3599, 3600, 5400, 86_340]) {

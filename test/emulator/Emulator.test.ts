@@ -165,6 +165,24 @@ describe("a fail-over", () => {
       assert.deepStrictEqual((yield* emulator.sessions)[0]!.expected, [{ first: 0, last: 4 }])
     }).pipe(with_()))
 
+  it.effect("begins an epoch, which the files that are written from then on tell", () =>
+    Effect.gen(function* () {
+      const { failOver } = yield* Emulator
+      const epochs = Effect.map(
+        list("App"),
+        ({ body }) =>
+          Array.from(body.matchAll(/"EpochConfigurationNumber":"(\d+)"/g), ([, epoch]) => BigInt(epoch!)),
+      )
+      yield* putFile("App/a", "1")
+      yield* putFile("App/b", "1")
+      const [before] = yield* epochs
+      yield* failOver
+      yield* putFile("App/b", "1")
+      const [a, b] = yield* epochs
+      assert.strictEqual(a, before)
+      assert.isTrue(b! > a!)
+    }).pipe(with_()))
+
   it.effect("makes commits fail while there is no primary, and lookups wait", () =>
     Effect.gen(function* () {
       const emulator = yield* Emulator

@@ -243,18 +243,42 @@ describe("a fault plan", () => {
       }),
     })))
 
-  it.effect("of the product drops every 11th chunk and the 20th finds no session", () =>
+  it.effect("of the product drops every 11th chunk and every 23rd answer of one, and the 20th finds no session", () =>
     Effect.gen(function* () {
       const { sessions } = yield* Emulator
       const codes: Array<string | undefined> = []
-      for (let n = 0; n < 23; n++) {
+      for (let n = 0; n < 26; n++) {
         const call = yield* Effect.fork(putChunk("a", [n, n], 100, { timeout: 1 }))
         yield* TestClock.adjust("1 second")
         codes.push((yield* call).code)
       }
       const struck = codes.flatMap((code, n) => code === undefined ? [] : [`${n + 1} ${code}`])
-      assert.deepStrictEqual(struck, ["11 FABRIC_E_TIMEOUT", "20 NotFound", "22 FABRIC_E_TIMEOUT"])
-      assert.lengthOf(yield* sessions, 1)
+      assert.deepStrictEqual(struck, [
+        "11 FABRIC_E_TIMEOUT",
+        "20 NotFound",
+        "22 FABRIC_E_TIMEOUT",
+        "26 FABRIC_E_TIMEOUT",
+      ])
+      const lost = [10, 19, 21].map((at) => ({ first: at, last: at }))
+      assert.deepStrictEqual((yield* sessions)[0]!.expected, [...lost, { first: 26, last: 99 }])
+    }).pipe(with_({ faults: FaultPlan.product })))
+
+  it.effect("of the product drops every 9th commit and every 11th answer of one, and the 19th finds no session", () =>
+    Effect.gen(function* () {
+      yield* putChunk("a", [0, 9], 10)
+      const codes: Array<string | undefined> = []
+      for (let n = 0; n < 19; n++) {
+        const call = yield* Effect.fork(commit({ timeout: 1 }))
+        yield* TestClock.adjust("1 second")
+        codes.push((yield* call).code)
+      }
+      const struck = codes.flatMap((code, n) => code === undefined ? [] : [`${n + 1} ${code}`])
+      assert.deepStrictEqual(struck, [
+        "9 FABRIC_E_TIMEOUT",
+        "12 FABRIC_E_TIMEOUT",
+        "18 FABRIC_E_TIMEOUT",
+        "19 NotFound",
+      ])
     }).pipe(with_({ faults: FaultPlan.product })))
 
   it.effect("of the product loses chunks at known places and stalls", () =>
