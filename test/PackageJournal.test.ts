@@ -13,7 +13,7 @@ import { Emulator, Fault } from "../src/emulator/mod.ts"
 import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
-import { inject, requests, requestsOf } from "./support/cluster.ts"
+import { failure, inject, requests, requestsOf } from "./support/cluster.ts"
 import {
   BYTES,
   contentOf,
@@ -260,7 +260,7 @@ describe("a package that is resumed, and fails", () => {
       const source = yield* folderOf(small)
       const dead = yield* killed(source, 15)
       yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile")
-      assert.strictEqual((yield* Effect.flip(resumed(source, dead, options)))._tag, "FabricError")
+      assert.strictEqual((yield* failure(resumed(source, dead, options)))._tag, "FabricError")
       return { dead, found: Object.keys(yield* stored) }
     })
 
@@ -285,7 +285,7 @@ describe("a package that is resumed, and fails", () => {
       const dead = yield* killed(source, 15)
       yield* putFile({ path: "App/other.txt", bytes: new Uint8Array(1) })
       yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile")
-      yield* Effect.flip(resumed(source, dead))
+      yield* failure(resumed(source, dead))
       assert.include(Object.keys(yield* stored), "App/other.txt")
     })))
 })
@@ -349,7 +349,7 @@ describe("a package whose large files cannot be recorded", () => {
         return Context.make(UploadJournal, { ...journal, create, packages: { ...journal.packages, create } })
       })
       const next = yield* folderOf({ "a.txt": "new", "large.dll": "l".repeat(400) })
-      const error = yield* Effect.flip(Effect.provide(upload(next), full))
+      const error = yield* failure(Effect.provide(upload(next), full))
       assert.strictEqual(error._tag, "JournalError")
       const after = (yield* requests).slice(sent).map(({ method }) => method)
       assert.deepStrictEqual([...new Set(after)], ["GET"])

@@ -13,6 +13,7 @@ import { vi } from "vitest"
 import { type CompressionHooks, compressionsOf, compressPackage } from "../src/package/compressPackage.ts"
 import type { PackageContent } from "../src/package/PackageContent.ts"
 import { readFolder } from "../src/package/packageFolder.ts"
+import { failure } from "./support/cluster.ts"
 import { folderOf, shop, temporaryFolder } from "./support/packages.ts"
 
 afterEach(() => void vi.unstubAllEnvs())
@@ -101,7 +102,7 @@ describe("a package that is compressed", () => {
       Effect.gen(function* () {
         const { content, folder, place } = yield* shopOnDisk
         yield* Effect.promise(() => change(join(folder, "Web/Code", name)))
-        const error = yield* Effect.flip(compress(content))
+        const error = yield* failure(compress(content))
         assert.strictEqual(error._tag, "SourceError")
         assert.include(error.message, `Web/Code/${name}`)
         assert.include(error.message, what === "gone" ? "ENOENT" : "changed")
@@ -173,7 +174,7 @@ describe("a package that is compressed", () => {
   it.scopedLive("fails when a stream gives less than was said", () =>
     Effect.gen(function* () {
       const { content, ended, place } = yield* shopInStream(Stream.succeed(new Uint8Array(10)))
-      const error = yield* Effect.flip(compress(content))
+      const error = yield* failure(compress(content))
       assert.include(error.message, "Web/Code/web.exe: it changed")
       assert.isTrue(yield* Deferred.isDone(ended))
       yield* nothingLeft(place, place)

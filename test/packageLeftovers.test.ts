@@ -13,7 +13,7 @@ import { Emulator, Fault } from "../src/emulator/mod.ts"
 import { halfPackages } from "../src/halfPackages.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
-import { inject, requests } from "./support/cluster.ts"
+import { failure, inject, requests } from "./support/cluster.ts"
 import {
   holds,
   killed,
@@ -200,7 +200,7 @@ describe("what an upload of a package had lost", () => {
       const source = yield* folderOf(small)
       const dead = yield* killed(source, 1, { concurrency: 1 })
       yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile")
-      yield* Effect.flip(resumed(source, dead, { concurrency: 1 }))
+      yield* failure(resumed(source, dead, { concurrency: 1 }))
       yield* Effect.sleep("5 minutes")
       assert.deepStrictEqual([yield* stored, dead.packages.size], [{}, 0])
     })))
@@ -261,7 +261,7 @@ describe("the roll-back of a package", () => {
         yield* putFile({ path: `App/${name}`, bytes: new TextEncoder().encode("theirs") })
       }
       yield* inject(Fault.reply(403, "E_ACCESSDENIED"), "UploadFile")
-      yield* Effect.flip(resumed(source, dead))
+      yield* failure(resumed(source, dead))
       assert.include(Object.values(yield* stored), "theirs")
     })))
 

@@ -117,7 +117,7 @@ describe("uploadFile", () => {
   for (const [name, size] of [["more", 90], ["fewer", 110]] as const) {
     it.effect(`fails for a stream that gives ${name} bytes than announced, with a clean cluster`, () =>
       run(Effect.gen(function* () {
-        const error = yield* Effect.flip(upload({ stream: Stream.make(bytesOf(100)), size }))
+        const error = yield* failure(upload({ stream: Stream.make(bytesOf(100)), size }))
         assert.strictEqual(error._tag, "SourceError")
         yield* nothingLeft
         assert.deepStrictEqual(yield* (yield* Emulator).files, [])
@@ -293,7 +293,7 @@ describe("uploadFile", () => {
     run(
       Effect.gen(function* () {
         yield* (yield* Emulator).inject(Fault.tooLarge, { on: "UploadFile" })
-        const error = yield* Effect.flip(upload(bytesOf(200_000), { chunkSize: 300_000 }))
+        const error = yield* failure(upload(bytesOf(200_000), { chunkSize: 300_000 }))
         assert.include(error.message, "413")
         assert.include(error.message, "this Linux cluster")
         assert.strictEqual((yield* requestsOf("UploadFile")).length, 1)
@@ -304,7 +304,7 @@ describe("uploadFile", () => {
   it.effect("fails when the cluster finds even the smallest request too large", () =>
     run(Effect.gen(function* () {
       yield* (yield* Emulator).inject(Fault.tooLarge, { on: "UploadFile", times: 9 })
-      assert.include((yield* Effect.flip(upload(bytesOf(9)))).message, "413")
+      assert.include((yield* failure(upload(bytesOf(9)))).message, "413")
       assert.strictEqual((yield* requestsOf("UploadFile")).length, 1)
     })))
 
@@ -333,7 +333,7 @@ describe("uploadFile", () => {
     run(Effect.gen(function* () {
       const emulator = yield* Emulator
       yield* emulator.inject(Fault.reply(503, "E_ABORT"), { on: "UploadFileChunk", times: 10_000 })
-      const error = yield* Effect.flip(upload(bytesOf(95), { patience: 60 }))
+      const error = yield* failure(upload(bytesOf(95), { patience: 60 }))
       assert.strictEqual(error._tag, "FabricError")
       yield* nothingLeft
     })))
@@ -344,7 +344,7 @@ describe("uploadFile", () => {
         on: "UploadFileChunk",
         times: 100,
       })
-      const error = yield* Effect.flip(upload(bytesOf(95)))
+      const error = yield* failure(upload(bytesOf(95)))
       assert.include(error.message, "admin role")
       yield* nothingLeft
     })))
@@ -353,7 +353,7 @@ describe("uploadFile", () => {
     run(Effect.gen(function* () {
       const emulator = yield* Emulator
       yield* emulator.inject(Fault.hang, { on: "CommitImageStoreUploadSession", times: 1000 })
-      yield* Effect.flip(upload(bytesOf(95), { patience: 120 }))
+      yield* failure(upload(bytesOf(95), { patience: 120 }))
       const [entry] = yield* (yield* UploadJournal).entries
       assert.strictEqual(entry?.state, "committing")
       assert.strictEqual((yield* requestsOf("DeleteImageStoreUploadSession")).length, 0)
@@ -362,18 +362,18 @@ describe("uploadFile", () => {
   it.effect("refuses what cannot work before anything is sent", () =>
     run(Effect.gen(function* () {
       for (const options of [{ concurrency: 0 }, { chunkSize: 0.5 }, { patience: -1 }]) {
-        assert.include((yield* Effect.flip(upload(bytesOf(9), options))).message, Object.keys(options)[0]!)
+        assert.include((yield* failure(upload(bytesOf(9), options))).message, Object.keys(options)[0]!)
       }
-      assert.include((yield* Effect.flip(Stream.runDrain(uploadFile(bytesOf(9), "a/../b")))).message, '".."')
+      assert.include((yield* failure(Stream.runDrain(uploadFile(bytesOf(9), "a/../b")))).message, '".."')
       // As JavaScript may have it.
       const nowhere = Stream.runDrain(uploadFile(bytesOf(9), undefined as unknown as string))
-      assert.include((yield* Effect.flip(nowhere)).message, "path: Expected string")
+      assert.include((yield* failure(nowhere)).message, "path: Expected string")
       assert.deepStrictEqual(yield* (yield* Emulator).requests, [])
     })))
 
   it.effect("says so when the file is not there", () =>
     run(Effect.gen(function* () {
-      const error = yield* Effect.flip(upload("/none/such.file"))
+      const error = yield* failure(upload("/none/such.file"))
       assert.strictEqual(error._tag, "SourceError")
       assert.include(error.message, "ENOENT")
     })))
@@ -505,7 +505,7 @@ describe("a wrong end is not believed", () => {
     it.effect(`when a stream ${name} on its way to a Linux cluster`, () =>
       run(
         Effect.gen(function* () {
-          const error = yield* Effect.flip(upload({ stream: Stream.make(bytesOf(95)), size }))
+          const error = yield* failure(upload({ stream: Stream.make(bytesOf(95)), size }))
           assert.strictEqual(error._tag, "SourceError")
           assert.isAtMost((yield* requestsOf("UploadFile")).length, 1)
         }),
@@ -549,10 +549,10 @@ describe("a wrong end is not believed", () => {
   it.effect("when a size is no size", () =>
     run(Effect.gen(function* () {
       for (const size of [-1, 1.5, NaN]) {
-        assert.strictEqual((yield* Effect.flip(upload({ stream: Stream.empty, size })))._tag, "SourceError")
+        assert.strictEqual((yield* failure(upload({ stream: Stream.empty, size })))._tag, "SourceError")
       }
       for (const size of [0, NaN, 2 ** 53]) {
-        const error = yield* Effect.flip(withUploadSession({ path: "a", size }, () => Effect.void))
+        const error = yield* failure(withUploadSession({ path: "a", size }, () => Effect.void))
         assert.include(error.message, "size")
       }
       assert.deepStrictEqual(yield* (yield* Emulator).requests, [])
@@ -612,7 +612,7 @@ describe("what is read a second time", () => {
         let runs = 0
         const stream = Stream.unwrap(Effect.sync(() => Stream.make(bytesOf(100, ++runs))))
         yield* failOverAfter(5)
-        const error = yield* Effect.flip(upload({ stream, size: 100 }, { concurrency: 1 }))
+        const error = yield* failure(upload({ stream, size: 100 }, { concurrency: 1 }))
         assert.include(error.message, "it gives other bytes the second time")
         assert.deepStrictEqual(yield* (yield* Emulator).files, [])
         yield* nothingLeft

@@ -18,7 +18,7 @@ import { Emulator, Fault, FaultPlan, type Operation } from "../src/emulator/mod.
 import type { PackageEvent, PackageOptions } from "../src/PackageEvent.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
-import { clusterWith, inject, requestsOf } from "./support/cluster.ts"
+import { clusterWith, failure, inject, requestsOf } from "./support/cluster.ts"
 import { clientOver } from "./support/mortal.ts"
 import {
   applicationManifest,
@@ -38,7 +38,7 @@ const upload = (source: string, options: PackageOptions = {}, path?: string) =>
 /** The message of the error that an upload fails with. */
 const refusal = (source: string, options: PackageOptions = {}, path?: string) =>
   Effect.map(
-    Effect.flip(Effect.asVoid(upload(source, options, path))),
+    failure(upload(source, options, path)),
     (error) => `${error._tag}: ${error.message}`,
   )
 
@@ -770,7 +770,7 @@ describe("compress", () => {
   ) {
     it.effect(`has a wrong ${field}: that is said before anything is read`, () =>
       run(Effect.gen(function* () {
-        const error = yield* Effect.flip(
+        const error = yield* failure(
           Stream.runDrain(uploadPackage("nowhere", "App", option as PackageOptions)),
         )
         assert.strictEqual(

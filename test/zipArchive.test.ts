@@ -4,6 +4,7 @@ import * as Stream from "effect/Stream"
 import { Emulator, Fault } from "../src/emulator/mod.ts"
 import type { PackageOptions } from "../src/PackageEvent.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
+import { failure } from "./support/cluster.ts"
 import { fileOf, shop, shopMarkers, stored } from "./support/packages.ts"
 import { run } from "./support/uploads.ts"
 import { unzip, zip, type ZipEntry } from "./support/zips.ts"
@@ -20,7 +21,7 @@ const upload = (entries: ReadonlyArray<ZipEntry>, options: PackageOptions = {}, 
 /** The message of the refusal of an archive without manifests, for which nothing may have been written. */
 const refusal = (entries: ReadonlyArray<ZipEntry>, options: PackageOptions = {}) =>
   Effect.gen(function* () {
-    const { message } = yield* Effect.flip(upload(entries, { validate: false, ...options }))
+    const { message } = yield* failure(upload(entries, { validate: false, ...options }))
     const requests = yield* (yield* Emulator).requests
     assert.deepStrictEqual(requests.filter(({ method }) => method !== "GET"), [])
     return message
@@ -154,13 +155,13 @@ describe("an archive is refused", () => {
         "Shop.sfpkg",
         new TextEncoder().encode("not a zip file, but long enough for one"),
       )
-      const { message } = yield* Effect.flip(Stream.runCollect(uploadPackage(source)))
+      const { message } = yield* failure(Stream.runCollect(uploadPackage(source)))
       assert.include(message, "not a zip file that can be read")
     })))
 
   it.effect("without a manifest, unless it is not to be validated", () =>
     run(Effect.gen(function* () {
-      const { message } = yield* Effect.flip(upload([{ name: "pkg/ApplicationManifest.xml", text: "x" }]))
+      const { message } = yield* failure(upload([{ name: "pkg/ApplicationManifest.xml", text: "x" }]))
       assert.include(message, "there is pkg/ApplicationManifest.xml: upload the folder that it is in")
     })))
 })
@@ -169,7 +170,7 @@ describe("an entry that is not what the archive says leaves nothing behind", () 
   const attempt = (archive: Uint8Array, chunkSize: number) =>
     Effect.gen(function* () {
       const source = yield* fileOf("Shop.zip", archive)
-      const error = yield* Effect.flip(
+      const error = yield* failure(
         Stream.runCollect(uploadPackage(source, undefined, { validate: false, chunkSize })),
       )
       assert.strictEqual(error._tag, "SourceError")
