@@ -5,12 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { FabricConfig } from "../mod.ts"
 import { operatorPfx } from "./fixtures/operatorPfx.ts"
 import { failure } from "./support/cluster.ts"
+import { temporaryFolder } from "./support/packages.ts"
 
 const read = (options: FabricConfig.Options) => Effect.provide(FabricConfig, FabricConfig.layer(options))
 
@@ -130,10 +130,7 @@ describe("FabricConfig.layer", () => {
 
   it.effect("takes certificates as text or as the path of a file", () =>
     Effect.gen(function* () {
-      const folder = yield* Effect.acquireRelease(
-        Effect.promise(() => mkdtemp(join(tmpdir(), "fabric-"))),
-        (path) => Effect.promise(() => rm(path, { recursive: true })),
-      )
+      const folder = yield* temporaryFolder
       yield* Effect.promise(() => writeFile(join(folder, "key.pem"), KEY))
       const config = yield* read({
         endpoints: ["https://a:1"],
@@ -148,10 +145,7 @@ describe("FabricConfig.layer", () => {
   it.effect("takes a PFX as its bytes, the path of a file, or Base64", () =>
     Effect.gen(function* () {
       const bytes = Buffer.from(operatorPfx.pfx, "base64")
-      const folder = yield* Effect.acquireRelease(
-        Effect.promise(() => mkdtemp(join(tmpdir(), "fabric-"))),
-        (path) => Effect.promise(() => rm(path, { recursive: true })),
-      )
+      const folder = yield* temporaryFolder
       yield* Effect.promise(() => writeFile(join(folder, "a.pfx"), bytes))
       for (const pfx of [new Uint8Array(bytes), join(folder, "a.pfx"), Redacted.make(operatorPfx.pfx)]) {
         const config = yield* read({ endpoints: ["https://a:1"], clientCertificate: { pfx } })
@@ -304,10 +298,7 @@ describe("FabricConfig.layerConfig", () => {
 
   it.scoped("reads a token from a variable, a file, or what a command prints", () =>
     Effect.gen(function* () {
-      const folder = yield* Effect.acquireRelease(
-        Effect.promise(() => mkdtemp(join(tmpdir(), "fabric-"))),
-        (path) => Effect.promise(() => rm(path, { recursive: true })),
-      )
+      const folder = yield* temporaryFolder
       yield* Effect.promise(() => writeFile(join(folder, "token"), "of a file"))
       for (
         const [name, value, token] of [

@@ -7,9 +7,8 @@ import { join } from "node:path"
 import process from "node:process"
 import { type OpenSource, withSource } from "../src/upload/Source.ts"
 import type { SourceError } from "../src/UploadEvent.ts"
+import { bytesOf } from "./support/bytes.ts"
 import { fileOf, temporaryFolder } from "./support/packages.ts"
-
-const bytesOf = (size: number) => Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 255)
 
 const SMALL = 1000
 const LARGE = 200_000

@@ -4,18 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import {
-  appendFile,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rm,
-  symlink,
-  utimes,
-  writeFile,
-} from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { appendFile, mkdir, readdir, readFile, symlink, utimes, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import process from "node:process"
 import { vi } from "vitest"
@@ -27,11 +16,7 @@ import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import type { SessionId } from "../src/UploadSession.ts"
 import { cluster, S, T } from "./support/cluster.ts"
-
-const folder = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "journal-"))),
-  (path) => Effect.promise(() => rm(path, { recursive: true, force: true })),
-)
+import { temporaryFolder } from "./support/packages.ts"
 
 const OTHER = "7d0f3f0a-5d1c-4bb4-9d2e-3c0f6a0f1a11"
 
@@ -51,7 +36,7 @@ const entryFor = (journal: UploadJournal["Type"], sessionId = S): JournalEntry =
 
 const inFolder = <A, E>(program: (journal: UploadJournal["Type"], path: string) => Effect.Effect<A, E>) =>
   Effect.scoped(
-    Effect.flatMap(folder, (path) =>
+    Effect.flatMap(temporaryFolder, (path) =>
       Effect.provide(
         Effect.flatMap(UploadJournal, (journal) => program(journal, path)),
         UploadJournal.layer({ folder: path }),
@@ -93,7 +78,7 @@ describe("the journal on disk", () => {
     ))
 
   it.effect("is empty where there is no folder yet", () =>
-    Effect.scoped(Effect.flatMap(folder, (path) =>
+    Effect.scoped(Effect.flatMap(temporaryFolder, (path) =>
       Effect.provide(
         Effect.map(Effect.flatMap(UploadJournal, ({ entries }) => entries), (entries) =>
           assert.deepStrictEqual(entries, [])),

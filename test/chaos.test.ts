@@ -8,7 +8,6 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
-import { createHash } from "node:crypto"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -22,7 +21,8 @@ import type { UploadOptions } from "../src/UploadEvent.ts"
 import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { uploadPackage } from "../src/uploadPackage.ts"
-import { randomOf } from "./support/random.ts"
+import { hashOf } from "./support/bytes.ts"
+import { randomBytes, randomOf } from "./support/random.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
 
 /**
@@ -34,11 +34,7 @@ const { CHAOS_SEED, CHAOS_SEEDS } = process.env
 const start = Number(CHAOS_SEED ?? 1)
 const seeds = Number(CHAOS_SEEDS ?? (CHAOS_SEED === undefined ? 1000 : 1))
 
-const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
-
 type Random = ReturnType<typeof randomOf>
-
-const bytesOf = (random: Random, length: number) => Uint8Array.from({ length }, () => random(256))
 
 /** What is uploaded to `App`, and what was there before: bytes by path. */
 interface Subject {
@@ -49,14 +45,14 @@ interface Subject {
 }
 
 const file = (random: Random): Subject => {
-  const bytes = bytesOf(random, 1 + random(300))
+  const bytes = randomBytes(random, 1 + random(300))
   const cut = random(bytes.length)
   const pieces = [bytes.subarray(0, cut), bytes.subarray(cut)]
   const source = random(2) === 0 ? bytes : { stream: Stream.fromIterable(pieces), size: bytes.length }
   return {
     kind: "file",
     wanted: { "a.bin": bytes },
-    before: random(2) === 0 ? { "a.bin": bytesOf(random, 1 + random(20)) } : {},
+    before: random(2) === 0 ? { "a.bin": randomBytes(random, 1 + random(20)) } : {},
     upload: (options) => uploadFile(source, "App/a.bin", options),
   }
 }
@@ -65,14 +61,14 @@ const NONE = new Uint8Array(0)
 
 /** A package that is complete, or lacks its marker. */
 const wholePackage = (random: Random, names: ReadonlyArray<string>) => ({
-  ...Object.fromEntries(names.map((name) => [name, bytesOf(random, random(3) * random(60))])),
+  ...Object.fromEntries(names.map((name) => [name, randomBytes(random, random(3) * random(60))])),
   "sub/_.dir": NONE,
   ...(random(3) > 0 ? { "_.dir": NONE } : {}),
 })
 
 const packageOf = (random: Random, folder: string): Subject => {
   const names = ["a.bin", "sub/b.bin", "sub/c.bin", "d.bin", "e.bin"].slice(random(3))
-  const wanted = Object.fromEntries(names.map((name) => [name, bytesOf(random, random(3) * random(60))]))
+  const wanted = Object.fromEntries(names.map((name) => [name, randomBytes(random, random(3) * random(60))]))
   mkdirSync(join(folder, "sub"), { recursive: true })
   for (const [name, bytes] of Object.entries(wanted)) writeFileSync(join(folder, name), bytes)
   return {

@@ -19,6 +19,7 @@ import {
 } from "../mod.ts"
 import { expiryOf } from "../src/credentials/jwt.ts"
 import { Emulator, Fault, FaultPlan } from "../src/emulator/mod.ts"
+import { bytesOf } from "./support/bytes.ts"
 import { certificate } from "./support/certificates.ts"
 import { clusterWith, requestsOf } from "./support/cluster.ts"
 import { folderOf, shop, stored } from "./support/packages.ts"
@@ -26,8 +27,6 @@ import { serveHttps } from "./support/sockets.ts"
 import { inTurn, jwt } from "./support/tokens.ts"
 import { type Env, nothingLeft, run } from "./support/uploads.ts"
 import { inVirtualTime, VIRTUAL_START } from "./support/virtualTime.ts"
-
-const bytesOf = (size: number) => Uint8Array.from({ length: size }, (_, i) => i * 31)
 
 const bringFile = (source: Source, options: UploadOptions = {}) =>
   Stream.runDrain(uploadFile(source, "App/a.bin", { chunkSize: 10, ...options }))

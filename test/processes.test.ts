@@ -11,12 +11,12 @@ import * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import type * as Scope from "effect/Scope"
-import { createHash } from "node:crypto"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import process from "node:process"
 import { afterAll, beforeAll } from "vitest"
 import { Emulator, Fault, FaultPlan } from "../src/emulator/mod.ts"
+import { hashOf } from "./support/bytes.ts"
 import {
   applicationManifest,
   type Files,
@@ -25,7 +25,7 @@ import {
   temporaryFolder,
 } from "./support/packages.ts"
 import { bundle, type Ended, start } from "./support/program.ts"
-import { randomOf } from "./support/random.ts"
+import { randomBytes, randomOf } from "./support/random.ts"
 
 const only = process.env["PROCESS_CHAOS_SEED"]
 const lives = Number(process.env["PROCESS_CHAOS_LIVES"] ?? 8)
@@ -44,16 +44,8 @@ afterAll(() => program.remove())
 
 type Random = ReturnType<typeof randomOf>
 
-const hashOf = (bytes: string | Uint8Array) => createHash("sha256").update(bytes).digest("hex")
-
-const bytesOf = (random: Random, length: number): Uint8Array => {
-  const bytes = new Uint8Array(length)
-  for (let at = 0; at < length; at++) bytes[at] = random(256)
-  return bytes
-}
-
 /** A file of some chunks. */
-const large = (random: Random) => bytesOf(random, CHUNK + 1 + random(12 * CHUNK))
+const large = (random: Random) => randomBytes(random, CHUNK + 1 + random(12 * CHUNK))
 
 /** An application package with one to three services, all that is needed and a bit more. */
 const packageOf = (random: Random): Files => {
@@ -66,7 +58,7 @@ const packageOf = (random: Random): Files => {
     files[`${name}/Code/${name}.exe`] = large(random)
     files[`${name}/Config/Settings.xml`] = "<Settings />"
     for (let more = random(4); more > 0; more--) {
-      files[`${name}/Code/lib/${more}.dll`] = bytesOf(random, random(3) * random(CHUNK))
+      files[`${name}/Code/lib/${more}.dll`] = randomBytes(random, random(3) * random(CHUNK))
     }
   }
   return files

@@ -14,12 +14,11 @@ import {
 } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault, type Operation } from "../src/emulator/mod.ts"
 import type { JournalEntry } from "../src/journal/JournalEntry.ts"
+import { bytesOf } from "./support/bytes.ts"
 import { clusterWith, requestsOf, S } from "./support/cluster.ts"
 import { afterwards, mortal, until } from "./support/mortal.ts"
 import { folderOf } from "./support/packages.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
-
-const bytesOf = (size: number) => Uint8Array.from({ length: size }, (_, i) => i & 255)
 
 const run = <A, E>(
   program: Effect.Effect<A, E, Layer.Layer.Success<ReturnType<typeof clusterWith>>>,

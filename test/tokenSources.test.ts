@@ -3,17 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import { existsSync, readFileSync } from "node:fs"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { tokenCommand, tokenFile } from "../src/credentials/tokenSources.ts"
 import { isRunning } from "../src/system/isRunning.ts"
+import { temporaryFolder } from "./support/packages.ts"
 import { jwt } from "./support/tokens.ts"
-
-const folder = Effect.acquireRelease(
-  Effect.promise(() => mkdtemp(join(tmpdir(), "fabric-"))),
-  (path) => Effect.promise(() => rm(path, { recursive: true })),
-)
 
 const TOKEN = jwt("hunter2")
 
@@ -78,7 +73,7 @@ describe("a command", () => {
 
   it.scoped("is killed when nobody waits for it any more", () =>
     Effect.gen(function* () {
-      const file = join(yield* folder, "pid")
+      const file = join(yield* temporaryFolder, "pid")
       const text =
         `require('node:fs').writeFileSync(process.argv[1], String(process.pid)); setInterval(() => {}, 1e6)`
       const running = yield* Effect.fork(tokenCommand(`node -e "${text}" '${file}'`))
@@ -94,7 +89,7 @@ describe("a command", () => {
 describe("a file", () => {
   it.scoped("is read each time", () =>
     Effect.gen(function* () {
-      const file = join(yield* folder, "token")
+      const file = join(yield* temporaryFolder, "token")
       const source = Effect.map(tokenFile(file), Redacted.value)
       for (const token of ["one\n", "two\n"]) {
         yield* Effect.promise(() => writeFile(file, token))

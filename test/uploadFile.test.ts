@@ -9,7 +9,6 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Stream from "effect/Stream"
-import { createHash } from "node:crypto"
 import * as Http from "node:http"
 import { FabricClient, FabricConfig, putChunk, putFile, type SessionId } from "../mod.ts"
 import { Emulator, type EmulatorOptions, Fault, type RequestEntry } from "../src/emulator/mod.ts"
@@ -21,6 +20,7 @@ import type { FileSummary, Source, UploadOptions } from "../src/UploadEvent.ts"
 import { uploadFile } from "../src/uploadFile.ts"
 import { UploadJournal } from "../src/UploadJournal.ts"
 import { withUploadSession } from "../src/withUploadSession.ts"
+import { bytesOf, hashOf } from "./support/bytes.ts"
 import { certificate } from "./support/certificates.ts"
 import { clusterWith, failure, inject, requests, requestsOf, S } from "./support/cluster.ts"
 import { afterwards, clientOver, mortal, SECOND, until } from "./support/mortal.ts"
@@ -28,10 +28,6 @@ import { fileOf } from "./support/packages.ts"
 import { serveHttps } from "./support/sockets.ts"
 import { nothingLeft } from "./support/uploads.ts"
 import { inVirtualTime } from "./support/virtualTime.ts"
-
-const bytesOf = (size: number, seed = 1) =>
-  Uint8Array.from({ length: size }, (_, i) => (i * 31 + seed * 17 + (i >> 8)) & 255)
-const hashOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
 /** The session that a request is for. */
 const idIn = ({ url }: RequestEntry) => new URL(url).searchParams.get("session-id")

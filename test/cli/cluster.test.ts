@@ -1,12 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
+import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Emulator } from "../../src/emulator/mod.ts"
 import { operatorPfx } from "../fixtures/operatorPfx.ts"
 import { certificate } from "../support/certificates.ts"
 import { S } from "../support/cluster.ts"
+import { temporaryFolder } from "../support/packages.ts"
 import { jwt } from "../support/tokens.ts"
 import { imageStore, type Machine } from "./terminal.ts"
 
@@ -136,10 +136,7 @@ describe("settings", () => {
       const pem = { FABRIC_CLIENT_CERT: cert, FABRIC_CLIENT_KEY: key }
       const pfx = { FABRIC_CLIENT_PFX: operatorPfx.pfx, FABRIC_CLIENT_PASSPHRASE: "hunter2" }
       const chosen = config("endpoint = https://file:19080", "security = pem", `pem_path = /nowhere.pem`)
-      const folder = yield* Effect.acquireRelease(
-        Effect.promise(() => mkdtemp(join(tmpdir(), "fabric-"))),
-        (path) => Effect.promise(() => rm(path, { recursive: true })),
-      )
+      const folder = yield* temporaryFolder
       yield* Effect.promise(() => writeFile(join(folder, "a"), Buffer.from(operatorPfx.pfx, "base64")))
       yield* Effect.promise(() => writeFile(join(folder, "a.pem"), `${cert}\n${key}`))
       const typed = `--pfx ${join(folder, "a")}`
@@ -243,10 +240,6 @@ describe("settings", () => {
 })
 
 describe("a token", () => {
-  const folder = Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "fabric-"))),
-    (path) => Effect.promise(() => rm(path, { recursive: true })),
-  )
   const shown = Effect.map(
     Effect.flatMap(Emulator, ({ requests }) => requests),
     (all) => all.at(-1)?.headers["authorization"],
@@ -255,7 +248,7 @@ describe("a token", () => {
 
   it.scoped("comes from a variable, a file or a command, and a typed one takes the place of others", () =>
     Effect.gen(function* () {
-      const file = join(yield* folder, "token")
+      const file = join(yield* temporaryFolder, "token")
       yield* Effect.promise(() => writeFile(file, "of-a-file\n"))
       const command = `node -e "console.log('of-a-command')"`
       const env = { FABRIC_TOKEN: "itself" }

@@ -4,14 +4,14 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs"
+import { symlinkSync } from "node:fs"
 import { get } from "node:http"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Host } from "../../src/cli/Host.ts"
 import { run } from "../../src/cli/run.ts"
 import { ClusterHttpClient } from "../../src/ClusterHttpClient.ts"
 import { Emulator } from "../../src/emulator/mod.ts"
+import { temporaryFolder } from "../support/packages.ts"
 import { turn } from "../support/turn.ts"
 import { recording } from "./terminal.ts"
 
@@ -168,10 +168,7 @@ describe("emulator", () => {
 
   it.scopedLive("exits with 1 where it cannot keep its content", () =>
     Effect.gen(function* () {
-      const folder = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "emulator-"))),
-        (made) => Effect.sync(() => rmSync(made, { recursive: true })),
-      )
+      const folder = yield* temporaryFolder
       // Node's own way to make folders never ends below a link to nowhere.
       const data = join(folder, "nowhere")
       symlinkSync(join(folder, "missing", "folder"), data)

@@ -11,22 +11,16 @@ import { Buffer } from "node:buffer"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as http from "node:http"
-import * as os from "node:os"
 import * as path from "node:path"
 import * as process from "node:process"
 import { Emulator, type EmulatorOptions, Fault } from "../../src/emulator/mod.ts"
+import { temporaryFolder } from "../support/packages.ts"
 import { turn } from "../support/turn.ts"
 import { commit, discard, list, putChunk, putFile, removeContent, T, upload } from "./support/calls.ts"
 import { talk } from "./support/socket.ts"
 
 /** A folder inside another one, so that anything beside it is noticed. */
-const folder = Effect.acquireRelease(
-  Effect.sync(() => {
-    const around = fs.mkdtempSync(path.join(os.tmpdir(), "emulator-"))
-    return { around, data: path.join(around, "data") }
-  }),
-  ({ around }) => Effect.sync(() => fs.rmSync(around, { recursive: true })),
-)
+const folder = Effect.map(temporaryFolder, (around) => ({ around, data: path.join(around, "data") }))
 
 const with_ = (data: string, options: EmulatorOptions = {}) =>
   Effect.provide(Emulator.layer({ ...options, data }))

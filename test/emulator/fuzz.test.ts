@@ -6,10 +6,10 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import { Buffer } from "node:buffer"
 import * as fs from "node:fs"
-import * as nodeOs from "node:os"
 import * as path from "node:path"
 import { cwd, env } from "node:process"
 import { Emulator, type EmulatorShape, type ServedEmulator } from "../../src/emulator/mod.ts"
+import { temporaryFolder } from "../support/packages.ts"
 import { inProcess, type RawReply, type RawRequest } from "./support/faces.ts"
 import { talk } from "./support/socket.ts"
 
@@ -283,13 +283,11 @@ const chat = (url: string, numRuns: number): Effect.Effect<number> =>
   )
 
 /** A data folder far below another one, so that what climbs out of it is seen. */
-const dataFolder = Effect.acquireRelease(
-  Effect.sync(() => {
-    const around = fs.mkdtempSync(path.join(nodeOs.tmpdir(), "fuzz-"))
-    return { around, data: path.join(around, "1", "2", "3", "4", "data"), elsewhere: elsewhere() }
-  }),
-  ({ around }) => Effect.sync(() => fs.rmSync(around, { recursive: true })),
-)
+const dataFolder = Effect.map(temporaryFolder, (around) => ({
+  around,
+  data: path.join(around, "1", "2", "3", "4", "data"),
+  elsewhere: elsewhere(),
+}))
 
 /** Where paths that are absolute, or relative to nothing, would lead. */
 const elsewhere = (): ReadonlyArray<string> =>

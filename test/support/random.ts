@@ -8,3 +8,10 @@ export const randomOf = (seed: number): (below: number) => number => {
     return ((t ^ (t >>> 14)) >>> 0) % below
   }
 }
+
+/** So many bytes, drawn one by one. */
+export const randomBytes = (random: (below: number) => number, length: number): Uint8Array => {
+  const bytes = new Uint8Array(length)
+  for (let at = 0; at < length; at++) bytes[at] = random(256)
+  return bytes
+}
