@@ -8,8 +8,11 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { readFileSync } from "node:fs"
 import type * as Http from "node:http"
 import type * as Net from "node:net"
+
+import process from "node:process"
 import { ClusterHttpClient, deleteUploadSession, FabricClient, FabricConfig, putFile } from "../mod.ts"
 import { Emulator } from "../src/emulator/mod.ts"
 import { operatorPfx } from "./fixtures/operatorPfx.ts"
@@ -67,6 +70,21 @@ describe("on sockets", () => {
       yield* Effect.provide(remove, at(`http://127.0.0.1:${port}`))
       yield* Deferred.await(closed)
     }))
+
+  // Only Linux tells which timers run on a connection.
+  it.scoped.skipIf(process.platform !== "linux")(
+    "lets TCP probe the connections that it keeps",
+    () =>
+      Effect.gen(function* () {
+        const { port } = yield* serveHttp(ok)
+        yield* Effect.provide(remove, yield* Layer.build(at(`http://127.0.0.1:${port}`)))
+        const remote = `:${port.toString(16).toUpperCase().padStart(4, "0")}`
+        const [kept] = readFileSync("/proc/net/tcp", "utf8").split("\n")
+          .map((line) => line.trim().split(/\s+/))
+          .filter(([, , to, state]) => to?.endsWith(remote) && state === "01")
+        assert.match(kept![5]!, /^02:/)
+      }),
+  )
 
   it.scoped("says that nothing was sent when nobody listens", () =>
     Effect.gen(function* () {
