@@ -101,6 +101,22 @@ describe("a package whose upload was killed", () => {
       { os: "linux" },
     ))
 
+  it.effect("ends the session of a file that is there already, as an earlier run brought it", () =>
+    run(Effect.gen(function* () {
+      const large = (letter: string) => ({ ...small, "large.bin": letter.repeat(300) })
+      const [one, two] = [yield* folderOf(large("a")), yield* folderOf(large("b"))]
+      const dead = yield* killed(one, 20)
+      const sent = (yield* requestsOf("UploadFileChunk")).length
+      const again = yield* killed(two, sent + 2, {}, "UploadFileChunk", dead)
+      assert.strictEqual(again.store.size, 1)
+      const begun = (yield* requestsOf("UploadFileChunk")).length
+      yield* resumed(one, again)
+      yield* holds(large("a"))
+      assert.strictEqual((yield* requestsOf("UploadFileChunk")).length, begun)
+      assert.deepStrictEqual(yield* (yield* Emulator).sessions, [])
+      assert.strictEqual(again.store.size, 0)
+    })))
+
   it.effect("sends what has changed in the source", () =>
     run(Effect.gen(function* () {
       const source = yield* folderOf(small)

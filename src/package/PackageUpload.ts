@@ -130,7 +130,7 @@ export class PackageUpload {
     this.#journal = journal
     return Effect.gen(this, function* () {
       const { files, folders, path } = this.#plan
-      yield* this.#endSessions
+      yield* this.#endSessions(journal)
       const { strays } = compareTree(this.#plan, before, this.keyOf)
       const marked = [...before.keys()].some((name) => this.keyOf(name) === MARKER)
       if (marked) yield* this.delete(MARKER)
@@ -221,9 +221,13 @@ export class PackageUpload {
   }
 
   /** Ends sessions of dead runs that no file of this package takes up: their commits would hit what comes now. */
-  get #endSessions(): Effect.Effect<void, FabricError, FabricClient | UploadJournal> {
+  #endSessions(
+    journal: PackageJournal,
+  ): Effect.Effect<void, FabricError, FabricClient | UploadJournal> {
     const { path } = this.#plan
-    const resumed = new Set(this.#largeFiles.map(({ name }) => caseless(pathIn(path, name))))
+    // What is there already takes none up.
+    const missing = this.#largeFiles.filter(({ name }) => journal.fileOf(name).stored === undefined)
+    const resumed = new Set(missing.map(({ name }) => caseless(pathIn(path, name))))
     const below = caseless(`${path}/`)
     return Effect.catchTag(
       endLeft(
@@ -232,7 +236,7 @@ export class PackageUpload {
         this.#options.patience,
       ),
       "JournalError",
-      (error) => this.#journal?.warn(error) ?? Effect.void,
+      journal.warn,
     )
   }
 
