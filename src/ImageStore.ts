@@ -23,7 +23,7 @@ import {
   listingOf,
   type ListingPage,
 } from "./ImageStoreContent.ts"
-import { escapePath, ImageStorePath } from "./ImageStorePath.ts"
+import { caseless, escapePath, ImageStorePath } from "./ImageStorePath.ts"
 import type { Answer, Body } from "./transport/Exchange.ts"
 
 /** What {@link listContent} takes. Without `path`: the root. */
@@ -214,7 +214,7 @@ export const deleteContent: (
 
 /** Whether a path is another, or lies in it, for a cluster that ignores case. */
 const liesIn = (path: string, folder: string): boolean =>
-  `${path}/`.toLowerCase().startsWith(`${folder}/`.toLowerCase())
+  caseless(`${path}/`).startsWith(caseless(`${folder}/`))
 
 /** What {@link copyContent} takes. `skipFiles` are names, without folders. */
 export const CopyContentParams: Schema.Struct<{

@@ -9,6 +9,7 @@ import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError } from "../FabricError.ts"
 import { copyContent, deleteContent, getFolderSize, getInfo, listContent } from "../ImageStore.ts"
 import type { ImageStoreEntry } from "../ImageStoreContent.ts"
+import { caseless } from "../ImageStorePath.ts"
 import { problemOfPath } from "../ImageStorePath.ts"
 import { CliError } from "./CliError.ts"
 import { count, moment, percent, size } from "./format.ts"
@@ -73,7 +74,7 @@ const confirm = (
     const [only, ...others] = entries
     // A file is listed as itself.
     const isFile = only?._tag === "File" && others.length === 0 &&
-      only.path.toLowerCase() === path.toLowerCase()
+      caseless(only.path) === caseless(path)
     if (isFile || yes) return true
     const files = entries.reduce((sum, entry) => sum + (entry._tag === "File" ? 1 : entry.fileCount), 0)
     const folder = `folder ${path} with ${count(files, "file")}`
@@ -88,7 +89,7 @@ export const cp = (
   Effect.gen(function* () {
     const { result } = yield* Output
     const { destination, source } = params
-    if (source.toLowerCase() === destination.toLowerCase()) {
+    if (caseless(source) === caseless(destination)) {
       return yield* CliError.usage(
         `Cannot copy ${source} to ${destination}: source and destination are the same`,
       )

@@ -45,7 +45,7 @@ const AHEAD = 2
 const LOOK_AGAIN = [1, 3, 10]
 /** Times that files are removed that should not be there. More come only from somebody else. */
 const MOST_REMOVALS = 2
-/** Times that all is sent once more because another run has completed its package at the same place. */
+/** Times that files are sent once more because another run has put its own at the same place. */
 const MOST_OTHERS = 2
 
 /**
@@ -97,7 +97,7 @@ export class PackageUpload {
   }
 
   /** How the cluster compares names; known once {@link PackageUpload.look} has asked it. */
-  readonly keyOf: KeyOf = (name) => this.#hasSessions ? name.toLowerCase() : name
+  readonly keyOf: KeyOf = (name) => this.#hasSessions ? caseless(name) : name
 
   /** Whether a file goes by an upload session, which has to be recorded. */
   get needsSessions(): boolean {
@@ -380,16 +380,12 @@ export class PackageUpload {
     )
   }
 
-  /** Milliseconds. */
-  get #patience(): number {
-    return (this.#options.patience ?? uploadDefaults.patience) * 1000
-  }
-
   /** Repeats a request while the cluster is away, as long as the options say. */
   persist<A>(
     request: Effect.Effect<A, FabricError, FabricClient>,
   ): Effect.Effect<A, FabricError, FabricClient> {
-    return new Patience(this.#patience).persist(request)
+    const patience = (this.#options.patience ?? uploadDefaults.patience) * 1000
+    return new Patience(patience).persist(request)
   }
 
   #foreign(strays: ReadonlyArray<string>): PackageError {

@@ -4,7 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect"
-import { problemOfPath } from "../ImageStorePath.ts"
+import { caseless, problemOfPath } from "../ImageStorePath.ts"
 import type { Problem } from "../PackageError.ts"
 import { foldersOf, lastName, type PackageContent, type PackageFile, readAll } from "./PackageContent.ts"
 import { childrenOf, parseXml, type XmlElement } from "./xml.ts"
@@ -41,8 +41,8 @@ class Inspection {
 
   constructor(content: PackageContent) {
     this.#content = content
-    this.#files = new Map(content.files.map((file) => [file.name.toLowerCase(), file]))
-    this.#folders = new Map(Array.from(foldersOf(content), (name) => [name.toLowerCase(), name]))
+    this.#files = new Map(content.files.map((file) => [caseless(file.name), file]))
+    this.#folders = new Map(Array.from(foldersOf(content), (name) => [caseless(name), name]))
   }
 
   get application(): Effect.Effect<ApplicationPackage> {
@@ -95,7 +95,7 @@ class Inspection {
   #package(service: string, kind: string, name: string, element: XmlElement): void {
     const path = `${service}/${name}`
     const zip = this.#file(`${path}.zip`)
-    const folder = this.#folders.get(path.toLowerCase())
+    const folder = this.#folders.get(caseless(path))
     if (zip !== undefined && folder !== undefined) {
       this.#problem(`${folder} and ${zip.name} are both there; the cluster takes one of them`)
     } else if (folder !== undefined) {
@@ -118,7 +118,7 @@ class Inspection {
     const file = this.#file(path)
     if (file === undefined) {
       const elsewhere = path === APPLICATION
-        ? this.#content.files.find(({ name }) => lastName(name).toLowerCase() === APPLICATION.toLowerCase())
+        ? this.#content.files.find(({ name }) => caseless(lastName(name)) === caseless(APPLICATION))
         : undefined
       this.#problem(
         `${path} is missing` +
@@ -166,7 +166,7 @@ class Inspection {
   }
 
   #file(path: string): PackageFile | undefined {
-    const file = this.#files.get(path.toLowerCase())
+    const file = this.#files.get(caseless(path))
     if (file !== undefined) this.#sameCase(file.name, path)
     return file
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { problemOfPath } from "../ImageStorePath.ts"
+import { caseless, problemOfPath } from "../ImageStorePath.ts"
 import type { Problem } from "../PackageError.ts"
 import { foldersOf, lastName, type PackageContent, type PackageFile, parentsOf } from "./PackageContent.ts"
 
@@ -91,7 +91,7 @@ const deviceProblems = (folders: Iterable<string>): ReadonlyArray<Problem> =>
 const collisions = (names: ReadonlyArray<string>): ReadonlyArray<Problem> => {
   const seen = new Map<string, string>()
   return names.flatMap((name): ReadonlyArray<Problem> => {
-    const key = name.toLowerCase()
+    const key = caseless(name)
     const other = seen.get(key)
     if (other === undefined) {
       seen.set(key, name)

@@ -11,6 +11,7 @@ import type { FabricClient } from "../FabricClient.ts"
 import type { FabricError } from "../FabricError.ts"
 import { listContent } from "../ImageStore.ts"
 import type { File } from "../ImageStoreContent.ts"
+import { caseless } from "../ImageStorePath.ts"
 import type { JournalError } from "../journal/Journal.ts"
 import type { SessionId } from "../UploadSession.ts"
 import { commitUploadSession, getUploadSession } from "../uploadSessions.ts"
@@ -29,9 +30,9 @@ export type CommitOutcome = "committed" | "refill" | Poisoned
 /** The file at `path` as its folder lists it; a path itself may be listed while it is written (protocol.md 3.1). */
 export const findFile = (path: string): Effect.Effect<Option.Option<File>, FabricError, FabricClient> => {
   const slash = path.lastIndexOf("/")
-  const wanted = path.toLowerCase()
+  const wanted = caseless(path)
   return listContent(slash < 0 ? {} : { path: path.slice(0, slash) }).pipe(
-    Stream.filter((entry): entry is File => entry._tag === "File" && entry.path.toLowerCase() === wanted),
+    Stream.filter((entry): entry is File => entry._tag === "File" && caseless(entry.path) === wanted),
     Stream.runHead,
     Effect.catchIf((error) => error.isNotFound, () => Effect.succeedNone),
   )
